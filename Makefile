@@ -1,0 +1,55 @@
+# `make demo` and `make test` do all their own set-up; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCE ?=
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system-check demo test test-all check format lint types imports constraints bench clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP)  ## Make .venv and install Sightline with everything its tests need
+
+$(STAMP): pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) sh scripts/system-check.sh
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes the first time) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[models,postgres,dev]'
+	@touch $@
+
+system-check:  ## Name the system packages that are missing
+	@PYTHON=$(PYTHON) sh scripts/system-check.sh
+
+demo: setup  ## Render a scene (or read SOURCE=...), run the whole path, print the incidents
+	@$(BIN)/sightline demo $(if $(SOURCE),--source '$(SOURCE)')
+
+test: setup  ## Run the tests (PYTEST_ARGS=... to choose)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: format lint types imports test  ## Everything that must be green before a commit
+
+format: setup
+	@$(BIN)/ruff format --check .
+
+lint: setup
+	@$(BIN)/ruff check .
+
+types: setup
+	@$(BIN)/mypy
+
+imports: setup
+	@$(BIN)/lint-imports --no-cache
+
+constraints: setup  ## Write constraints.txt from what is installed
+	@{ sed -n 1p constraints.txt; $(BIN)/pip list --format=freeze --exclude-editable | grep -viE '^(sightline|pip|setuptools)==' | sed 's/+cpu$$//'; } > constraints.new && mv constraints.new constraints.txt
+
+bench: setup  ## Run the benchmarks that need no GPU; figures go to benchmarks/results/
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Incident to the outside: formats, signed webhooks, retries, dead letters."""

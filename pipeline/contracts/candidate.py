@@ -1,0 +1,95 @@
+"""A rule's state machine opened: what, where, when, and the pictures and facts that opened it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.contracts.values import Contract, Severity, UtcDatetime, utc_text
+
+
+class CandidateState(StrEnum):
+    """The life of a candidate as the state machine tells it."""
+
+    OPENED = "opened"
+    UPDATED = "updated"
+    CLOSED = "closed"
+
+
+class SeenRegion(Contract):
+    """A region as it is kept with a key frame; box as (left, top, right, bottom), absolute pixels."""
+
+    box: tuple[float, float, float, float]
+    label: str
+    score: float
+    track_id: int | None = None
+
+
+class KeyFrame(Contract):
+    """One picture that tells the story. `uri` is set once the picture is kept as evidence."""
+
+    sequence: int
+    captured_at: UtcDatetime
+    role: Literal["peak", "different", "first", "last"]
+    score: float
+    regions: tuple[SeenRegion, ...] = ()
+    uri: str = ""
+    """Key of the plain JPEG in the evidence store; empty when the picture could not be kept."""
+
+
+class Fact(Contract):
+    """Something measured that made the rule fire, in numbers and in words."""
+
+    kind: str
+    """The predicate's verb: `enters`, `crosses`, `inside`, `count_above`, `left_behind`, `faster_than`, `when`…"""
+    text: str
+    """For a person: `person 7 crossed kerb left_to_right`."""
+    at: UtcDatetime
+    value: float | None = None
+    threshold: float | None = None
+    unit: str = ""
+    """`s`, `heights/s`, `objects`, `score`."""
+    track_id: int | None = None
+    position: tuple[float, float] | None = None
+    """Where it happened: foot point, absolute pixels."""
+    direction: str = ""
+
+
+class Candidate(Contract):
+    """A rule is met on a camera. Told when it opens, when it grows, and when it ends."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    camera_id: str
+    rule_id: str
+    rule_version: str
+    """Fingerprint of the rule's text, so that a report says which version fired."""
+    state: CandidateState
+    severity: Severity
+    started_at: UtcDatetime
+    """When the rule was first met (before dwell); makes the id."""
+    opened_at: UtcDatetime
+    """When dwell was over and the candidate opened: captured_at of that frame."""
+    ended_at: UtcDatetime | None = None
+    """When the rule was last met; set on closing."""
+    score: Annotated[float, Field(allow_inf_nan=False)]
+    peak_score: Annotated[float, Field(allow_inf_nan=False)]
+    threshold: float
+    facts: tuple[Fact, ...] = ()
+    key_frames: tuple[KeyFrame, ...] = ()
+    track_notes: tuple[Fact, ...] = ()
+    """What the tracks did between the key frames, in time order, for the model's prompt."""
+    picture_size: tuple[int, int] = (0, 0)
+    """(width, height) of the camera's frames, pixels."""
+    models: dict[str, str] = {}
+    """Role to model id: which encoder and detector saw it."""
+
+
+def candidate_id(camera_id: str, rule_id: str, started_at: datetime) -> str:
+    """The same camera, rule and start give the same id, in every runtime and after every restart."""
+    text = "\x1f".join((camera_id, rule_id, utc_text(started_at)))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

@@ -1,0 +1,133 @@
+"""One thing that happened, with a stable id and a life; and the store that keeps it.
+
+    provisional ──► confirmed | rejected | unverified ──► closed
+         (unverified at once, when nothing will judge it)
+
+`updated` and `acknowledged` may come at any time. Every step is an `IncidentChange`, numbered from 1 within
+its incident; a change is stored in one transaction with the deliveries that tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from pipeline.contracts.alert import Delivery
+from pipeline.contracts.assessment import Assessment
+from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.values import Contract, Severity, UtcDatetime
+
+
+class IncidentStatus(StrEnum):
+    """What is known of it."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    UNVERIFIED = "unverified"
+
+
+class ChangeKind(StrEnum):
+    """One step in an incident's life."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    UNVERIFIED = "unverified"
+    UPDATED = "updated"
+    CLOSED = "closed"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class Incident(Contract):
+    """The state after its last change. Its id is the id of the candidate that opened it."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    camera_id: str
+    rule_id: str
+    status: IncidentStatus
+    severity: Severity
+    awaits_verdict: bool
+    """A verification is owed; survives restarts."""
+    last_change: int
+    """Number of the last change, from 1."""
+    opened_at: UtcDatetime
+    updated_at: UtcDatetime
+    closed_at: UtcDatetime | None = None
+    acknowledged_at: UtcDatetime | None = None
+    acknowledged_by: str = ""
+    candidate: Candidate
+    assessment: Assessment | None = None
+    snapshot_uri: str = ""
+    """Key of the annotated JPEG in the evidence store."""
+    clip_uri: str = ""
+    """Key of the MP4 of the seconds around it, once written."""
+
+
+class IncidentChange(Contract):
+    """A step, with the incident as it was right after it."""
+
+    schema_version: Literal[1] = 1
+    sequence: int
+    kind: ChangeKind
+    at: UtcDatetime
+    incident: Incident
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """Stable; receivers deduplicate by it."""
+        return f"{self.incident.id}.{self.sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """Which incidents to list; newest first."""
+
+    camera_id: str | None = None
+    rule_id: str | None = None
+    statuses: tuple[IncidentStatus, ...] = ()
+    opened_from: datetime | None = None
+    opened_before: datetime | None = None
+    limit: int = 100
+
+
+class IncidentStore(Protocol):
+    """Keeps incidents, their changes and the outbox. Thread-safe; `TransientError` when it cannot now."""
+
+    def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
+        """Store incident, change and deliveries in one transaction, durable on return.
+
+        False, and nothing stored, when that change number of the incident is already taken: read again and
+        decide again.
+        """
+        ...
+
+    def get(self, incident_id: str) -> Incident | None:
+        """The incident now, or None."""
+        ...
+
+    def find(self, wanted: IncidentFilter) -> list[Incident]:
+        """Newest first."""
+        ...
+
+    def changes(self, incident_id: str) -> list[IncidentChange]:
+        """Its life, oldest first."""
+        ...
+
+    def awaiting_verdict(self, limit: int) -> list[Incident]:
+        """Incidents that still owe a verdict, oldest first."""
+        ...
+
+    def still_open(self) -> list[Incident]:
+        """Incidents without `closed_at`, oldest first."""
+        ...
+
+    def last_alerts(self) -> Mapping[tuple[str, str], datetime]:
+        """(camera_id, rule_id) to `opened_at` of the last incident that was told to anybody (or would have
+        been, had there been a channel): where cooldowns resume after a restart."""
+        ...

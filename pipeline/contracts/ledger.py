@@ -1,0 +1,24 @@
+"""Reading side of the ledger of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.contracts.decision import DecisionCount
+
+
+class DecisionStore(Protocol):
+    """Keeps decision counts by minute. Thread-safe; `TransientError` when it cannot now."""
+
+    def add(self, counts: Sequence[DecisionCount]) -> None:
+        """Add to what is stored for the same camera, rule, minute, gate, verdict and reason."""
+        ...
+
+    def between(
+        self, camera_id: str, start: datetime, end: datetime, rule_id: str | None = None
+    ) -> list[DecisionCount]:
+        """Minutes in [start, end), in time order and then in the order of the gates; with a rule, that rule's
+        decisions and those that concern the camera as a whole."""
+        ...

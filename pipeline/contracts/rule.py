@@ -1,0 +1,179 @@
+"""What the operator writes: rules, zones and lines. The names here are the site file's names."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline.contracts.values import Contract, Fraction, Identifier, NormalisedPoint, Seconds, Severity
+
+ANY_OBJECT = "any"
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+Polygon = Annotated[tuple[NormalisedPoint, ...], Field(min_length=3, max_length=100)]
+"""A closed area: at least three points, 0..1 of the picture."""
+Line = tuple[NormalisedPoint, NormalisedPoint]
+"""From a first to a second point, 0..1 of the picture. Its *left* and *right* are those of someone walking
+along it from the first to the second point, seen on the picture."""
+
+
+class Schedule(Contract):
+    """When a rule is on: a daily span on some days, in the site's time zone."""
+
+    start: time
+    end: time
+    """Half-open: [start, end). An end at or before the start means the next day."""
+    days: frozenset[Day] = frozenset(DAYS)
+    """The days on which a span *starts*."""
+
+    @classmethod
+    def parse(cls, text: str) -> Schedule:
+        """Read `22:00-06:00`, `mon-fri 08:00-18:00` or `sat,sun 00:00-24:00`."""
+        *day_words, span = text.strip().lower().split()
+        start, separator, end = span.partition("-")
+        if not separator or len(day_words) > 1:
+            raise ValueError(f"expected a schedule such as 22:00-06:00 or mon-fri 08:00-18:00, got {text!r}")
+        days = _parse_days(day_words[0]) if day_words else frozenset(DAYS)
+        return cls.model_validate({"start": _parse_time(start), "end": _parse_time(end), "days": days})
+
+
+def _parse_time(text: str) -> time:
+    if text == "24:00":
+        return time(0, 0)
+    try:
+        return time.fromisoformat(text if len(text) > 4 else f"0{text}")
+    except ValueError:
+        raise ValueError(f"expected a time of day such as 06:30, got {text!r}") from None
+
+
+def _parse_days(text: str) -> frozenset[str]:
+    days: set[str] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first not in DAYS or (last and last not in DAYS):
+            raise ValueError(f"expected days such as mon-fri or sat,sun, got {text!r}")
+        start, end = DAYS.index(first), DAYS.index(last or first)
+        days.update(DAYS[(start + step) % 7] for step in range((end - start) % 7 + 1))
+    return frozenset(days)
+
+
+class TrackPredicate(Contract):
+    """A condition over tracked things; exactly one of the verbs, all durations in seconds."""
+
+    object: tuple[str, ...] = (ANY_OBJECT,)
+    """Labels that count (COCO names, `moving`), or `any`."""
+    enters: Identifier | None = None
+    """A zone: a track that was seen outside is now inside."""
+    leaves: Identifier | None = None
+    """A zone: a track that was seen inside is now outside."""
+    inside: Identifier | None = None
+    """A zone: alone, something is there; with `longer_than`, the same track stayed so long."""
+    longer_than: Seconds | None = None
+    crosses: Identifier | None = None
+    """A line: a track's foot point passes from one side to the other within the line's ends."""
+    direction: Literal["any", "left_to_right", "right_to_left"] = "any"
+    """Which way over the line, by the line's own left and right."""
+    count_above: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """More than so many at once, in the rule's zone or the whole picture."""
+    left_behind: Seconds | None = None
+    """A stationary thing whose bringer has been gone so long."""
+    faster_than: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Speed in the thing's own heights a second: about 0.8 for a walk, above 1.8 for a run."""
+
+    @field_validator("object", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_verb(self) -> Self:
+        verbs = ("enters", "leaves", "inside", "crosses", "count_above", "left_behind", "faster_than")
+        given = [verb for verb in verbs if getattr(self, verb) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(verbs)}; got {', '.join(given) or 'none'}")
+        if self.longer_than is not None and self.inside is None:
+            raise ValueError("longer_than goes with inside: ZONE")
+        if self.direction != "any" and self.crosses is None:
+            raise ValueError("direction goes with crosses: LINE")
+        return self
+
+
+class Timing(Contract):
+    """How scores become events; every constant in seconds, so that a frame rate never changes meaning."""
+
+    smoothing: Seconds = 1.0
+    """Time constant of the causal average over scores of `when:` rules."""
+    on: Fraction = 0.6
+    """Smoothed score at which the rule counts as met."""
+    off: Fraction = 0.4
+    """Smoothed score under which it counts as no longer met."""
+    dwell: Seconds | None = None
+    """How long it must stay met before a candidate opens; the rule kind's own default when not given."""
+    gap: Seconds | None = None
+    """Interruptions up to this long belong to the same candidate; the rule kind's own default when absent."""
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> Self:
+        if self.off > self.on:
+            raise ValueError(f"off ({self.off}) must not be above on ({self.on})")
+        return self
+
+
+class Rule(Contract):
+    """What the operator wants to hear about."""
+
+    id: Identifier
+    when: Annotated[str, Field(min_length=3, max_length=20_000)] | None = None
+    """Words, scored by the encoder and judged by the vision-language model."""
+    track: TrackPredicate | None = None
+    """A condition over tracks and zones."""
+    ask: Annotated[str, Field(max_length=20_000)] | None = None
+    """The question put to the vision-language model; by default made from `when` or `track`."""
+    cameras: tuple[str, ...] = ()
+    """Camera ids or labels; empty means all."""
+    zone: Identifier | None = None
+    """Only what happens in this zone counts."""
+    schedule: tuple[Schedule, ...] = ()
+    """When the rule is on, in the site's time zone; empty means always."""
+    severity: Severity = Severity.MEDIUM
+    verify: Literal["vlm", "none"] = "vlm"
+    """Whether a vision-language model judges a candidate before it counts as confirmed."""
+    alert: Literal["at_once", "verified"] = "at_once"
+    """`at_once`: a provisional alert goes out and the verdict follows with the same id; `verified`: nothing is
+    told before the verdict, and a rejected candidate never is."""
+    cooldown: Seconds = 60.0
+    """No new alert of this rule on this camera so soon after the last one sent."""
+    notify: tuple[Identifier, ...] = ()
+    """Channels; empty means all channels of the site."""
+    enabled: bool = True
+    timing: Timing = Timing()
+
+    @field_validator("cameras", "notify", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _schedules(cls, value: Any) -> Any:
+        entries = value if isinstance(value, list | tuple) else (value,)
+        return tuple(Schedule.parse(entry) if isinstance(entry, str) else entry for entry in entries)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [kind for kind in ("when", "track") if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of when, track; got {' and '.join(given) or 'none'}")
+        return self
+
+    @property
+    def names_used(self) -> tuple[tuple[str, str, str], ...]:
+        """(kind, field, name) for each zone and line this rule refers to: `("zone", "track.enters", "door")`."""
+        used = [("zone", "zone", self.zone)]
+        if self.track is not None:
+            used += [("zone", f"track.{verb}", getattr(self.track, verb)) for verb in ("enters", "leaves", "inside")]
+            used.append(("line", "track.crosses", self.track.crosses))
+        return tuple((kind, field, name) for kind, field, name in used if name is not None)

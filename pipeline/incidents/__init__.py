@@ -1,0 +1,1 @@
+"""Candidate and assessment to incident: its life, and the deliveries each step owes."""

@@ -1,0 +1,1 @@
+"""Candidate to assessment: prompt, vision-language model, verdict, report."""

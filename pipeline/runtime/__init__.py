@@ -1,0 +1,1 @@
+"""Who hosts the stages: `local` runs them all in one process."""

@@ -1,0 +1,1 @@
+"""Rendered scenes with exact truth, for the synthetic source, the demo and the tests. A leaf."""

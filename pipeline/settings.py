@@ -1,0 +1,153 @@
+"""How the program behaves, apart from what the site looks like.
+
+Precedence: command line > environment (`SIGHTLINE_…`, `__` between section and key) > the `settings:` key
+of the site file > the defaults here. A stage gets its own section, never the tree. Validation touches
+neither network nor files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.contracts.values import Seconds
+
+
+class Section(BaseModel):
+    """Base of a section: frozen and closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class IngestSettings(Section):
+    """Reading cameras."""
+
+    connect_timeout: Seconds = Field(10.0, description="Give up opening a live source after this long.")
+    read_timeout: Seconds = Field(10.0, description="A live source silent for this long is reopened.")
+    retry_from: Seconds = Field(1.0, description="First wait before reopening a live source.")
+    retry_to: Seconds = Field(30.0, description="Longest wait before reopening; retries never end.")
+    max_pixels: Annotated[int, Field(ge=1)] = Field(
+        7680 * 4320, description="Larger frames are refused, one counted message each."
+    )
+    max_side_px: Annotated[int, Field(ge=64)] = Field(
+        1920, description="Wider or taller frames are scaled down to this before anything else sees them."
+    )
+
+
+class SamplingSettings(Section):
+    """The gate and the ring; rates are per camera, in the site file."""
+
+    sensitivity: Annotated[float, Field(gt=0, le=4)] = Field(
+        1.0, description="Above 1 sees fainter motion, below 1 only stronger."
+    )
+    min_area: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.0005, description="Smallest moving region that counts, share of the picture."
+    )
+    ring_for: Seconds = Field(45.0, description="How far a candidate can look back.")
+    ring_fps: Annotated[float, Field(gt=0, le=30)] = Field(5.0, description="Frames a second kept in the ring.")
+    ring_max_bytes: Annotated[int, Field(ge=1_000_000)] = Field(32_000_000, description="Memory of one camera's ring.")
+    jpeg_quality: Annotated[int, Field(ge=30, le=100)] = Field(85, description="Of ring and evidence pictures.")
+
+
+class PerceptionSettings(Section):
+    """Detection, tracking, encoding."""
+
+    batch_size: Annotated[int, Field(ge=1, le=256)] = Field(8, description="Frames of all cameras in one call.")
+    detector_confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Detections under this are dropped; the tracker uses weak ones to keep tracks."
+    )
+    detector_iou: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="Overlap at which two are one.")
+    track_start: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="Confidence that starts a track.")
+    track_memory: Seconds = Field(2.0, description="How long a lost track may come back.")
+    device: str = Field("auto", description="`auto`, `cpu` or `cuda:0`, for torch models.")
+    threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="CPU threads of the models; 0 is all.")
+
+
+class EventSettings(Section):
+    """Constants shared by all rules; the rest is in each rule's `timing`."""
+
+    max_key_frames: Annotated[int, Field(ge=1, le=16)] = Field(8, description="Pictures kept with a candidate.")
+    track_memory: Seconds = Field(3.0, description="How long an unseen track keeps its history.")
+    max_gap: Seconds = Field(
+        10.0, description="Silence between two frames of a camera after which its rules start afresh."
+    )
+
+
+class ReasoningSettings(Section):
+    """Asking the vision-language model."""
+
+    timeout: Seconds = Field(30.0, description="For one request to a model server.")
+    attempts: Annotated[int, Field(ge=1, le=10)] = Field(3, description="Tries before `unverified`.")
+    deadline: Seconds = Field(120.0, description="A candidate older than this becomes `unverified` at once.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="Verifications at the same time.")
+    confirm_above: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.6, description="P(yes) that confirms.")
+    reject_below: Annotated[float, Field(gt=0, le=0.5)] = Field(0.4, description="P(yes) that rejects.")
+    max_frames: Annotated[int, Field(ge=1, le=16)] = Field(8, description="Pictures in one prompt.")
+    max_side_px: Annotated[int, Field(ge=64, le=4096)] = Field(768, description="Longest side of a sent picture.")
+    max_report_tokens: Annotated[int, Field(ge=64, le=8192)] = Field(700, description="Bound of a report.")
+    breaker_after: Annotated[int, Field(ge=1)] = Field(5, description="Failures in a row that open the breaker.")
+    breaker_for: Seconds = Field(20.0, description="How long an open breaker spares the server.")
+
+
+class AlertingSettings(Section):
+    """Telling the outside."""
+
+    give_up_after: Seconds = Field(86_400.0, description="A delivery older than this becomes a dead letter.")
+    retry_from: Seconds = Field(1.0, description="First wait after a failed attempt; doubles, with jitter.")
+    retry_to: Seconds = Field(600.0, description="Longest wait between attempts.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Deliveries at the same time.")
+
+
+class EvidenceSettings(Section):
+    """Pictures and clips."""
+
+    url: str = Field("", description="An fsspec URL; empty for the folder `evidence` in the data folder.")
+    before: Seconds = Field(5.0, description="Seconds of the clip before the event.")
+    after: Seconds = Field(5.0, description="Seconds of the clip after the opening.")
+    fps: Annotated[float, Field(gt=0, le=30)] = Field(5.0, description="Frames a second of the clip.")
+
+
+class Settings(BaseSettings):
+    """The tree. Read it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="SIGHTLINE_", env_nested_delimiter="__", validate_default=True
+    )
+
+    data_dir: Path = Field(Path("sightline-data"), description="Database, evidence and lock.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty for SQLite in the data folder.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the metrics port.")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(0, description="Prometheus metrics; 0 is off.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log shown.")
+    log_format: Literal["text", "json"] = Field("text", description="For people or for machines.")
+    drain_for: Seconds = Field(20.0, description="Longest wait for work in hand when asked to stop.")
+    ingest: IngestSettings = IngestSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    perception: PerceptionSettings = PerceptionSettings()
+    events: EventSettings = EventSettings()
+    reasoning: ReasoningSettings = ReasoningSettings()
+    alerting: AlertingSettings = AlertingSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment beats what is handed in (the site file); see `load_settings` for the command line."""
+        return env_settings, init_settings
+
+
+def load_settings(from_file: Mapping[str, Any] | None = None, **from_command_line: Any) -> Settings:
+    """Merge the layers; keys of the command line that are None do not count."""
+    settings = Settings(**(from_file or {}))
+    given = {key: value for key, value in from_command_line.items() if value is not None}
+    return settings.model_copy(update=given)

@@ -1,0 +1,364 @@
+"""The site file: the operator's one file, read and checked without touching the network.
+
+In: the path of a YAML file. Out: a `Site`, or a `SiteFileError` that lists every problem with its line, what
+was expected and the nearest right name. Secrets come from the environment only, as `${NAME}`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+
+from pipeline.contracts.alert import Channel
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.rule import ANY_OBJECT, Rule
+from pipeline.contracts.values import Contract, Identifier
+from pipeline.errors import ConfigError, SiteFileError, SiteProblem
+from pipeline.settings import Settings
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ENCODER_WAYS_OUT = (
+    "set models.encoder to a CLIP or SigLIP model (a Hugging Face id or a folder), "
+    "or describe the rule with track: instead of when:"
+)
+MOTION_DETECTOR = "motion"
+NO_MODEL = "none"
+
+
+class SiteInfo(Contract):
+    """Where this is."""
+
+    name: Identifier = "site"
+    timezone: str = "UTC"
+    """IANA name; schedules and reports use it."""
+    language: str = Field("en", pattern=r"^[a-z]{2}(-[A-Za-z]{2,4})?$")
+    """Of reports, e.g. `en` or `zh`."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            near = difflib.get_close_matches(value, sorted(available_timezones()), n=1)
+            raise ValueError(
+                f"expected an IANA time zone such as Europe/Berlin, got {value!r}"
+                + (f"; did you mean {near[0]}?" if near else "")
+            )
+        return value
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        """The zone to reckon schedules in."""
+        return ZoneInfo(self.timezone)
+
+
+class Models(Contract):
+    """Which models do the seeing and the reasoning. Nothing is downloaded unless it is named here."""
+
+    encoder: str = NO_MODEL
+    """`none`, or a CLIP/SigLIP/DINO model: a Hugging Face id or a folder."""
+    detector: str = MOTION_DETECTOR
+    """`motion`, `onnx:PATH` (YOLOX layout), or an object-detection model: a Hugging Face id or a folder."""
+    vlm: str = NO_MODEL
+    """`none`, `openai:URL#model`, or an image-text-to-text model: a Hugging Face id or a folder."""
+    vlm_api_key: SecretStr | None = None
+    """For `openai:`; from the environment as `${NAME}`."""
+
+
+class Site(Contract):
+    """A whole site file."""
+
+    site: SiteInfo = SiteInfo()
+    models: Models = Models()
+    cameras: tuple[Camera, ...] = Field(min_length=1)
+    rules: tuple[Rule, ...] = ()
+    channels: dict[Identifier, Channel] = {}
+    settings: dict[str, Any] = {}
+    """Overrides of the program's settings; see `pipeline.settings`."""
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _name_channels(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: {"name": name, **body} if isinstance(body, Mapping) else body for name, body in value.items()}
+
+    def rules_for(self, camera: Camera) -> tuple[Rule, ...]:
+        """The rules that look at this camera, disabled ones included."""
+        return tuple(rule for rule in self.rules if camera.matches(rule.cameras))
+
+    def channels_for(self, rule: Rule) -> tuple[Channel, ...]:
+        """The channels this rule tells."""
+        return tuple(self.channels[name] for name in (rule.notify or tuple(self.channels)))
+
+    def camera(self, camera_id: str) -> Camera | None:
+        """The camera of that id."""
+        return next((camera for camera in self.cameras if camera.id == camera_id), None)
+
+    def rule(self, rule_id: str) -> Rule | None:
+        """The rule of that id."""
+        return next((rule for rule in self.rules if rule.id == rule_id), None)
+
+    def secrets(self) -> Iterator[str]:
+        """Every secret value, for the log filter."""
+        for camera in self.cameras:
+            url = camera.url.get_secret_value()
+            password = re.search(r"://[^/@\s]*:([^/@\s]+)@", url)
+            if password:
+                yield password.group(1)
+        for channel in self.channels.values():
+            yield channel.webhook.get_secret_value()
+            if channel.secret:
+                yield channel.secret.get_secret_value()
+        if self.models.vlm_api_key:
+            yield self.models.vlm_api_key.get_secret_value()
+
+
+def load_site(path: Path | str, environment: Mapping[str, str] | None = None) -> Site:
+    """Read, check and return the site file at `path`; `SiteFileError` lists all that is wrong with it."""
+    path = Path(path)
+    text = _read(path)
+    return parse_site(text, str(path), os.environ if environment is None else environment)
+
+
+def parse_site(text: str, name: str, environment: Mapping[str, str]) -> Site:
+    """The same from text; `name` stands for the file in messages."""
+    document = _Document(text, name, environment)
+    try:
+        site = Site.model_validate(document.value)
+    except ValidationError as error:
+        raise SiteFileError(name, tuple(document.problems + _from_pydantic(error, document, Site))) from error
+    problems = document.problems + list(_cross_check(site, document))
+    if problems:
+        raise SiteFileError(name, tuple(problems))
+    return site
+
+
+def site_schema() -> dict[str, Any]:
+    """JSON Schema of a site file, for editors."""
+    schema = Site.model_json_schema()
+    schema["title"] = "Sightline site file"
+    channel = schema["$defs"]["Channel"]
+    channel["required"] = [key for key in channel["required"] if key != "name"]
+    schema["properties"]["settings"] = Settings.model_json_schema()
+    schema["$defs"] |= schema["properties"]["settings"].pop("$defs", {})
+    return schema
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"no site file at {path}; `sightline check --example` prints one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the site file {path}: {error}") from error
+
+
+class _Document:
+    """YAML as plain values, with the line of every path and `${NAME}` filled in."""
+
+    def __init__(self, text: str, name: str, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.problems: list[SiteProblem] = []
+        self._lines: dict[tuple[str | int, ...], int] = {}
+        self._environment = environment
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark else 0
+            raise SiteFileError(name, (SiteProblem(line, "YAML", str(getattr(error, "problem", error))),)) from error
+        if root is None:
+            raise SiteFileError(name, (SiteProblem(0, "file", "expected cameras and rules, got an empty file"),))
+        self.value = self._build(root, ())
+        if not isinstance(self.value, dict):
+            raise SiteFileError(name, (SiteProblem(1, "file", "expected keys such as cameras: and rules:"),))
+
+    def line(self, path: Iterable[str | int]) -> int:
+        """Line of the nearest known ancestor of `path`."""
+        keys = tuple(path)
+        while keys and keys not in self._lines:
+            keys = keys[:-1]
+        return self._lines.get(keys, 0)
+
+    def _build(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
+        self._lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._build_mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._build(child, (*path, index)) for index, child in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _build_mapping(self, node: yaml.MappingNode, path: tuple[str | int, ...]) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in built:
+                self.problems.append(SiteProblem(line, _dotted((*path, key)), "the same key stands here twice"))
+            self._lines[(*path, key)] = line
+            built[key] = self._build(value_node, (*path, key))
+        return built
+
+    def _scalar(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
+        value = yaml.SafeLoader("").construct_object(node, deep=True)
+        if path and path[-1] == "schedule" and isinstance(value, int):
+            value = node.value
+        return self._fill(value, path) if isinstance(value, str) else value
+
+    def _fill(self, text: str, path: tuple[str | int, ...]) -> str:
+        def value_of(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if name in self._environment:
+                return self._environment[name]
+            near = difflib.get_close_matches(name, list(self._environment), n=1)
+            self.problems.append(
+                SiteProblem(
+                    self.line(path),
+                    _dotted(path),
+                    f"the environment variable {name} is not set",
+                    f"did you mean {near[0]}?" if near else f"export {name}=… before starting",
+                )
+            )
+            return f"unset-{name}"
+
+        return _VARIABLE.sub(value_of, text)
+
+
+def _dotted(path: Iterable[str | int]) -> str:
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text or "file"
+
+
+def _from_pydantic(error: ValidationError, document: _Document, root: type[BaseModel]) -> list[SiteProblem]:
+    problems = []
+    for item in error.errors():
+        path = tuple(key for key in item["loc"] if not (isinstance(key, str) and key.startswith("function-")))
+        hint = ""
+        if item["type"] == "extra_forbidden":
+            known = _known_keys(root, path[:-1])
+            near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+            message = f"unknown key {path[-1]!r}"
+            hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(known))
+        elif item["type"] == "missing":
+            message = "is required and not given"
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message += _came(item.get("input"))
+        problems.append(SiteProblem(document.line(path), _dotted(path), message, hint))
+    return problems
+
+
+def _came(value: object) -> str:
+    if isinstance(value, SecretStr | dict) or value is None:
+        return ""
+    text = repr(value)
+    return f", got {text}" if len(text) <= 60 else ""
+
+
+def _known_keys(model: Any, path: Iterable[str | int]) -> list[str]:
+    """Field names of the model at `path` below `model`, found through annotations."""
+    current: Any = model
+    for key in path:
+        if isinstance(key, str) and isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(key)
+            current = field.annotation if field else None
+        current = _model_in(current)
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    """The first model inside `tuple[Model, ...]`, `dict[str, Model]`, `Model | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _cross_check(site: Site, document: _Document) -> Iterator[SiteProblem]:
+    yield from _duplicates("cameras", [camera.id for camera in site.cameras], document)
+    yield from _duplicates("rules", [rule.id for rule in site.rules], document)
+    known_cameras = {camera.id for camera in site.cameras} | {
+        label for camera in site.cameras for label in camera.labels
+    }
+    for index, rule in enumerate(site.rules):
+        at = ("rules", index)
+        for position, wanted in enumerate(rule.cameras):
+            if wanted not in known_cameras:
+                yield _unknown((*at, "cameras", position), "camera or label", wanted, known_cameras, document)
+        for position, channel in enumerate(rule.notify):
+            if channel not in site.channels:
+                yield _unknown((*at, "notify", position), "channel", channel, site.channels, document)
+        yield from _check_places(site, rule, at, document)
+        yield from _check_models(site, rule, at, document)
+    yield from _check_settings(site, document)
+
+
+def _duplicates(kind: str, ids: list[str], document: _Document) -> Iterator[SiteProblem]:
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            path = (kind, index, "id")
+            yield SiteProblem(document.line(path), _dotted(path), f"the id {name!r} is already taken")
+
+
+def _unknown(
+    path: tuple[str | int, ...], kind: str, name: str, known: Iterable[str], document: _Document
+) -> SiteProblem:
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "there are: " + (", ".join(known) or "none")
+    return SiteProblem(document.line(path), _dotted(path), f"no {kind} is called {name!r}", hint)
+
+
+def _check_places(site: Site, rule: Rule, at: tuple[str | int, ...], document: _Document) -> Iterator[SiteProblem]:
+    """A zone or line that a rule names must be drawn on every camera the rule looks at."""
+    for kind, field, name in rule.names_used:
+        path = (*at, *field.split("."))
+        for camera in site.cameras:
+            drawn = camera.zones if kind == "zone" else camera.lines
+            if camera.matches(rule.cameras) and name not in drawn:
+                problem = _unknown(path, f"{kind} of camera {camera.id}", name, drawn, document)
+                yield problem
+
+
+def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: _Document) -> Iterator[SiteProblem]:
+    if rule.when is not None and site.models.encoder == NO_MODEL:
+        path = (*at, "when")
+        yield SiteProblem(
+            document.line(path), _dotted(path), "a rule in words needs an encoder, and none is set", _ENCODER_WAYS_OUT
+        )
+    if rule.track is not None and site.models.detector == MOTION_DETECTOR:
+        wanted = [label for label in rule.track.object if label not in (ANY_OBJECT, "moving")]
+        if wanted:
+            path = (*at, "track", "object")
+            yield SiteProblem(
+                document.line(path),
+                _dotted(path),
+                f"the motion detector cannot tell a {wanted[0]} from anything else that moves",
+                "write object: any, or set models.detector to onnx:PATH or a detection model",
+            )
+
+
+def _check_settings(site: Site, document: _Document) -> Iterator[SiteProblem]:
+    try:
+        Settings(**site.settings)
+    except ValidationError as error:
+        for problem in _from_pydantic(error, document, Settings):
+            yield SiteProblem(
+                document.line(("settings", *problem.where.split("."))) or problem.line,
+                f"settings.{problem.where}",
+                problem.message,
+                problem.hint,
+            )

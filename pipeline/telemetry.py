@@ -1,0 +1,124 @@
+"""Logs without secrets and the metrics, each named once.
+
+`configure_logging` is called once by the command; every module then does `log = structlog.get_logger()`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from typing import Literal, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from structlog.typing import EventDict, WrappedLogger
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]*@")
+_QUERY_SECRET = re.compile(r"(?i)\b(password|passwd|pwd|token|secret|key|auth|signature)=[^&\s\"']+")
+_MIN_SECRET_LENGTH = 4
+
+
+def hide_credentials(text: str) -> str:
+    """Take user, password and secret query values out of any URL in `text`."""
+    text = _CREDENTIALS.sub(r"\g<scheme>***@", text)
+    return _QUERY_SECRET.sub(lambda match: f"{match.group(1)}=***", text)
+
+
+class SecretFilter:
+    """A structlog processor that hides URL credentials and the secrets it was told of, in every value."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted({s for s in secrets if len(s) >= _MIN_SECRET_LENGTH}, key=len, reverse=True)
+
+    def clean(self, text: str) -> str:
+        """`text` without credentials and known secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return hide_credentials(text)
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Clean all strings of a log event."""
+        return {
+            key: self.clean(value if isinstance(value, str) else str(value))
+            if isinstance(value, str | BaseException)
+            else value
+            for key, value in event.items()
+        }
+
+
+def configure_logging(
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    log_format: Literal["text", "json"] = "text",
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+) -> None:
+    """Send structured logs to `stream` (standard error), cleaned of `secrets`."""
+    stream = stream or sys.stderr
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            SecretFilter(secrets),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+class Metrics:
+    """Every metric of the program, on a registry of its own so that several can live in one test."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+        self.frames_read = Counter("sightline_frames_read", "Frames decoded", ["camera"], registry=r)
+        self.frames_dropped = Counter(
+            "sightline_frames_dropped", "Frames discarded before sampling", ["camera", "reason"], registry=r
+        )
+        self.frames_sampled = Counter(
+            "sightline_frames_sampled", "Frames that reached perception", ["camera", "reason"], registry=r
+        )
+        self.frames_skipped = Counter(
+            "sightline_frames_skipped", "Frames not sampled", ["camera", "reason"], registry=r
+        )
+        self.camera_up = Gauge("sightline_camera_up", "1 while frames arrive", ["camera"], registry=r)
+        self.frame_age = Gauge(
+            "sightline_frame_age_seconds", "Age of the last frame when perception was done", ["camera"], registry=r
+        )
+        self.stage_seconds = Histogram(
+            "sightline_stage_seconds",
+            "Time one call of a stage takes",
+            ["stage"],
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+            registry=r,
+        )
+        self.candidates = Counter("sightline_candidates", "Candidates opened", ["camera", "rule"], registry=r)
+        self.verdicts = Counter("sightline_verdicts", "Assessments", ["rule", "verdict"], registry=r)
+        self.alert_seconds = Histogram(
+            "sightline_alert_seconds",
+            "From the frame's time to the provisional incident being stored",
+            buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+            registry=r,
+        )
+        self.deliveries = Counter(
+            "sightline_deliveries", "Attempts to tell a channel", ["channel", "outcome"], registry=r
+        )
+        self.deliveries_by_state = Gauge(
+            "sightline_deliveries_by_state", "Deliveries in the outbox", ["state"], registry=r
+        )
+        self.invalid_items = Counter("sightline_invalid_items", "Items set aside", ["stage", "reason"], registry=r)
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer Prometheus on `host:port` from a daemon thread."""
+        start_http_server(port, addr=host, registry=self.registry)

@@ -1,0 +1,1 @@
+"""What carries items between parts of a process (`memory`) and, later, between processes."""
