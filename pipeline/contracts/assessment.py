@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Protocol
 
@@ -85,6 +86,8 @@ class VerificationRequest:
     rule: Rule
     frames: tuple[EncodedFrame, ...]
     """The key frames' pictures in time order; may be fewer than `candidate.key_frames`, may be none."""
+    queued_at: datetime | None = None
+    """Since when this verdict has been owed (wall clock, aware UTC): deadlines count from here."""
     site_name: str = ""
     camera_labels: tuple[str, ...] = ()
     zones: Mapping[str, Polygon] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Observation to candidate: predicates over tracks and zones, rules in words, one state machine a camera and rule."""
+"""Observation to candidate: zones, predicates, words, and one state machine a camera and rule."""

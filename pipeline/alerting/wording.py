@@ -1,0 +1,104 @@
+"""A change of an incident in words for people: headline, explanation, times in the site's zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pipeline.contracts.assessment import Report
+from pipeline.contracts.candidate import Fact
+from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange
+
+MAX_FACTS = 20
+"""Facts in one message; the incident in the store keeps them all."""
+_KIND_WORDS = {
+    ChangeKind.PROVISIONAL: "Seen, being checked",
+    ChangeKind.CONFIRMED: "Confirmed",
+    ChangeKind.REJECTED: "False alarm",
+    ChangeKind.UNVERIFIED: "Unverified",
+    ChangeKind.UPDATED: "Update",
+    ChangeKind.CLOSED: "Over",
+    ChangeKind.ACKNOWLEDGED: "Acknowledged",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A change on its way out, with what is known of the site."""
+
+    change: IncidentChange
+    site_name: str
+    zone: ZoneInfo
+    is_test: bool = False
+    """Sent by a person to try the channel; nothing happened."""
+
+    @property
+    def incident(self) -> Incident:
+        """The incident right after the change."""
+        return self.change.incident
+
+    @property
+    def report(self) -> Report | None:
+        """The model's report, when there is one."""
+        return self.incident.assessment.report if self.incident.assessment else None
+
+    def local(self, moment: datetime) -> datetime:
+        """The moment on the site's clock."""
+        return moment.astimezone(self.zone)
+
+
+def headline(telling: Telling) -> str:
+    """One line: `Confirmed: a person climbs the fence — gate-north, 22:14:03 (site time)`."""
+    incident = telling.incident
+    kind = _KIND_WORDS[telling.change.kind]
+    if telling.change.kind is ChangeKind.ACKNOWLEDGED and incident.acknowledged_by:
+        kind = f"{kind} by {incident.acknowledged_by}"
+    test = "TEST: " if telling.is_test else ""
+    clock = telling.local(incident.opened_at).strftime("%H:%M:%S")
+    return f"{test}{kind}: {_what(telling)} — {incident.camera_id}, {clock} (site time)"
+
+
+def explanation(telling: Telling) -> str:
+    """Why: the model's explanation, or what came of asking; before that, what was measured."""
+    if telling.report is not None:
+        return telling.report.explanation
+    if telling.incident.assessment is not None:
+        return telling.incident.assessment.reason
+    return "; ".join(fact.text for fact in facts(telling))
+
+
+def facts(telling: Telling) -> tuple[Fact, ...]:
+    """What was measured, at most `MAX_FACTS`."""
+    return telling.incident.candidate.facts[:MAX_FACTS]
+
+
+def details(telling: Telling) -> dict[str, str]:
+    """Labelled particulars, in the order a guard asks for them; only those that are known."""
+    incident, report = telling.incident, telling.report
+    probability = incident.assessment.probability if incident.assessment else None
+    known = {
+        "Site": telling.site_name,
+        "Camera": incident.camera_id,
+        "Rule": incident.rule_id,
+        "Severity": incident.severity.value,
+        "Since": telling.local(incident.opened_at).strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "Until": telling.local(incident.closed_at).strftime("%Y-%m-%d %H:%M:%S %Z") if incident.closed_at else "",
+        "Probability": f"{probability:.0%}" if probability is not None else "",
+        "Likely next": report.forecast if report else "",
+        "Advice": report.advice if report else "",
+        "Note": telling.change.note,
+    }
+    return {label: text for label, text in known.items() if text}
+
+
+def cut(text: str, max_characters: int) -> str:
+    """`text`, shortened to what the receiver takes."""
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
+
+
+def _what(telling: Telling) -> str:
+    if telling.report is not None:
+        return telling.report.title
+    measured = facts(telling)
+    return measured[0].text if measured else telling.incident.rule_id

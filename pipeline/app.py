@@ -1,0 +1,289 @@
+"""Settings and site to a wired graph: the one file that knows every part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from pipeline.alerting.outbox import DeliveryWorker
+from pipeline.alerting.policy import DeliveryPolicy
+from pipeline.alerting.webhook import WebhookSender
+from pipeline.clock import Clock, SystemClock
+from pipeline.contracts.alert import Outbox
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.frame import VideoSource
+from pipeline.contracts.incident import IncidentChange, IncidentStore
+from pipeline.contracts.ledger import DecisionStore
+from pipeline.errors import ConfigError
+from pipeline.events.stage import EventStage
+from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.ingest.pace import Pace
+from pipeline.ingest.source import open_supervised
+from pipeline.perception.detector import load_detector
+from pipeline.perception.encoder import load_encoder
+from pipeline.perception.stage import PerceptionStage
+from pipeline.reasoning.model import load_model
+from pipeline.reasoning.reasoner import VlmReasoner
+from pipeline.runtime.cameras import CameraLoop
+from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.inbox import FairInbox, WithdrawAlert
+from pipeline.runtime.local import LocalParts, LocalRuntime, RunListener
+from pipeline.runtime.verification import Verifier
+from pipeline.runtime.watch import WatchLoop
+from pipeline.sampling.sampler import CameraSampler
+from pipeline.settings import Settings
+from pipeline.site import Site
+from pipeline.store.database import Database
+from pipeline.store.evidence import FsspecEvidenceStore
+from pipeline.store.incident_store import SqlIncidentStore
+from pipeline.store.ledger import Ledger, SqlDecisionStore
+from pipeline.store.lock import DataFolderLock
+from pipeline.store.outbox import SqlOutbox
+from pipeline.telemetry import Metrics
+
+LIVE_PACE = Pace(speed=1.0)
+_SQLITE_FILE = "sightline.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that is kept, opened."""
+
+    database: Database
+    incidents: IncidentStore
+    outbox: Outbox
+    decisions: DecisionStore
+    evidence: EvidenceStore
+
+    def close(self) -> None:
+        """Close the database; may be called twice."""
+        self.database.close()
+
+
+def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
+    """Open database and evidence; several processes may. `ConfigError` says what is wrong with the folder.
+
+    `must_exist` refuses to make a new database: for commands that only look at what a run has kept.
+    """
+    url = settings.database_url or _sqlite_url(settings.data_dir, must_exist)
+    database = Database(url)
+    database.migrate()
+    evidence_url = settings.evidence.url or str(settings.data_dir.absolute() / "evidence")
+    return Stores(
+        database,
+        SqlIncidentStore(database),
+        SqlOutbox(database),
+        SqlDecisionStore(database),
+        FsspecEvidenceStore(evidence_url),
+    )
+
+
+def build_local(
+    site: Site,
+    settings: Settings,
+    *,
+    pace: Pace = LIVE_PACE,
+    listener: RunListener | None = None,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+) -> LocalRuntime:
+    """Wire all stages into one process, holding the data folder's lock until the runtime is closed."""
+    clock = clock or SystemClock()
+    metrics = metrics or Metrics()
+    lock = _lock(settings.data_dir)
+    try:
+        stores = open_stores(settings)
+    except ConfigError:
+        lock.release()
+        raise
+    return _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock).runtime()
+
+
+def _sqlite_url(data_dir: Path, must_exist: bool) -> str:
+    file = data_dir.absolute() / _SQLITE_FILE
+    if must_exist and not file.exists():
+        raise ConfigError(
+            f"no Sightline data in {data_dir}: expected {file.name} there; "
+            "name the folder a run has written with --data-dir or SIGHTLINE_DATA_DIR"
+        )
+    return f"sqlite:///{quote(str(file))}"
+
+
+def _lock(data_dir: Path) -> DataFolderLock:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the data folder {data_dir}: {error.strerror}") from error
+    lock = DataFolderLock(data_dir)
+    lock.acquire()
+    return lock
+
+
+class _Nobody:
+    """The listener of a run nobody watches."""
+
+    def progress(self, camera_id: str, frames_read: int, expected_frames: int | None) -> None:
+        """Ignore."""
+
+    def changed(self, change: IncidentChange) -> None:
+        """Ignore."""
+
+
+class _Wiring:
+    """Makes the parts in the order they need each other."""
+
+    def __init__(
+        self,
+        site: Site,
+        settings: Settings,
+        pace: Pace,
+        listener: RunListener,
+        clock: Clock,
+        metrics: Metrics,
+        stores: Stores,
+        lock: DataFolderLock,
+    ) -> None:
+        self.site = site
+        self.settings = settings
+        self.pace = pace
+        self.listener = listener
+        self.clock = clock
+        self.metrics = metrics
+        self.stores = stores
+        self.lock = lock
+        self.ledger = Ledger(stores.decisions)
+        self.inbox = FairInbox(tuple(c.id for c in site.cameras), settings.perception.batch_size)
+        self.samplers = {c.id: CameraSampler(c, settings.sampling, self.ledger) for c in site.cameras}
+        self.delivery = self._delivery()
+        self.recorder = IncidentRecorder(stores.incidents, self._policy(), clock)
+        self.verifier: Verifier | None = None
+
+    def runtime(self) -> LocalRuntime:
+        """The whole graph."""
+        settings = self.settings
+        model = load_model(
+            self.site.models.vlm,
+            settings.reasoning,
+            api_key=self.site.models.vlm_api_key.get_secret_value() if self.site.models.vlm_api_key else None,
+        )
+        reasoner = VlmReasoner(model, settings.reasoning, self.clock) if model else None
+        encoder = load_encoder(self.site.models.encoder, settings.perception)
+        detector = load_detector(self.site.models.detector, settings.perception)
+        perception = PerceptionStage(detector, encoder, settings.perception, self.ledger)
+        events = EventStage(
+            tuple((camera, self.site.rules_for(camera)) for camera in self.site.cameras),
+            settings.events,
+            self.site.site.zone_info,
+            encoder,
+            self.ledger,
+            last_alerts=self.stores.incidents.last_alerts(),
+            model_ids=perception.model_ids,
+        )
+        evidence = self._evidence()
+        self.verifier = self._verifier(reasoner)
+        watch = WatchLoop(
+            self.inbox,
+            perception,
+            events,
+            self.recorder,
+            evidence,
+            self.site,
+            has_reasoner=reasoner is not None,
+            batch_size=settings.perception.batch_size,
+            decisions=self.ledger,
+            metrics=self.metrics,
+            clock=self.clock,
+            on_change=self._announce,
+        )
+        on_close: list[Callable[[], None]] = [perception.close]
+        if reasoner is not None:
+            on_close.append(reasoner.close)
+        parts = LocalParts(
+            cameras=tuple(self._camera_loop(camera) for camera in self.site.cameras),
+            inbox=self.inbox,
+            perception=perception,
+            watch=watch,
+            evidence=evidence,
+            reasoner=reasoner,
+            verifier=self.verifier,
+            delivery=self.delivery,
+            recorder=self.recorder,
+            incidents=self.stores.incidents,
+            outbox=self.stores.outbox,
+            ledger=self.ledger,
+            on_close=(*on_close, self.delivery.close, self.stores.close, self.lock.release),
+        )
+        return LocalRuntime(
+            parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock
+        )
+
+    def _policy(self) -> DeliveryPolicy:
+        return DeliveryPolicy(
+            {rule.id: rule for rule in self.site.rules},
+            {rule.id: self.site.channels_for(rule) for rule in self.site.rules},
+        )
+
+    def _delivery(self) -> DeliveryWorker:
+        sender = WebhookSender(self.site.site.name, self.site.site.timezone)
+        return DeliveryWorker(
+            self.stores.outbox,
+            sender.send,
+            self.site.channels,
+            self.settings.alerting,
+            self.clock,
+            self.ledger,
+            self.metrics,
+        )
+
+    def _evidence(self) -> EvidenceKeeper:
+        return EvidenceKeeper(
+            self.stores.evidence,
+            self.settings.evidence,
+            {camera_id: sampler.ring for camera_id, sampler in self.samplers.items()},
+            self.metrics,
+            lambda incident_id, uri: self.recorder.attach(incident_id, clip_uri=uri),
+        )
+
+    def _verifier(self, reasoner: VlmReasoner | None) -> Verifier:
+        return Verifier(
+            self.stores.incidents,
+            self.recorder,
+            reasoner,
+            self.stores.evidence,
+            self.site,
+            self.settings.reasoning.workers,
+            self.ledger,
+            self.metrics,
+            self.clock,
+            on_change=self._announce,
+            on_rejected_untold=self._withdraw,
+        )
+
+    def _withdraw(self, candidate: Candidate) -> None:
+        self.inbox.put(candidate.camera_id, WithdrawAlert(candidate))
+
+    def _announce(self, change: IncidentChange) -> None:
+        self.delivery.wake()
+        if change.incident.awaits_verdict and self.verifier is not None:
+            self.verifier.wake()
+        self.listener.changed(change)
+
+    def _camera_loop(self, camera: Camera) -> CameraLoop:
+        return CameraLoop(
+            camera.id,
+            partial(self._open_source, camera),
+            self.samplers[camera.id],
+            self.inbox,
+            self.ledger,
+            self.metrics,
+            self.clock,
+            self.listener.progress,
+        )
+
+    def _open_source(self, camera: Camera) -> VideoSource:
+        return open_supervised(camera, self.settings.ingest, self.clock, self.ledger, pace=self.pace)

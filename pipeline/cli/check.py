@@ -1,0 +1,163 @@
+"""`sightline check`: is this site file right, and what was understood from it? Never touches the network."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipeline.cli.configuration import JsonOption
+from pipeline.cli.output import EXIT_USAGE, err, out, plain, say_json
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.rule import DAYS, Rule, Schedule
+from pipeline.errors import ConfigError, SiteFileError
+from pipeline.site import Site, load_site, site_schema
+from pipeline.telemetry import hide_credentials
+
+
+def check(
+    site_path: Annotated[
+        Path | None, typer.Argument(metavar="SITE.YAML", help="The site file.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of site files, for editors.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print a commented site file to start from.")] = False,
+) -> None:
+    """Check a site file and say what was understood; every mistake with its line and the nearest right name.
+
+    \b
+      sightline check --example > site.yaml
+      sightline check site.yaml
+      sightline check site.yaml --json | jq .problems
+      sightline check --schema > site.schema.json
+    """
+    if schema:
+        say_json(site_schema())
+    elif example:
+        typer.echo(example_site(), nl=False)
+    elif site_path is None:
+        raise ConfigError("name the site file: sightline check site.yaml (--example prints one to start from)")
+    elif as_json:
+        _check_for_script(site_path)
+    else:
+        _show(load_site(site_path), site_path)
+
+
+def example_site() -> str:
+    """The commented example that ships with the program."""
+    return (files("pipeline.cli") / "templates" / "site.example.yaml").read_text(encoding="utf-8")
+
+
+def _check_for_script(path: Path) -> None:
+    try:
+        site = load_site(path)
+    except SiteFileError as error:
+        problems = [{"line": p.line, "where": p.where, "message": p.message, "hint": p.hint} for p in error.problems]
+        say_json({"ok": False, "file": str(path), "problems": problems})
+        raise typer.Exit(EXIT_USAGE) from error
+    except ConfigError as error:
+        problems = [{"line": 0, "where": "file", "message": str(error), "hint": ""}]
+        say_json({"ok": False, "file": str(path), "problems": problems})
+        raise typer.Exit(EXIT_USAGE) from error
+    say_json({"ok": True, "file": str(path), **_understood(site)})
+
+
+def _understood(site: Site) -> dict[str, Any]:
+    """The site in short, without secrets."""
+    return {
+        "site": site.site.model_dump(),
+        "models": site.models.model_dump(exclude={"vlm_api_key"}),
+        "cameras": [
+            {
+                "id": camera.id,
+                "url": _shown_url(camera),
+                "zones": list(camera.zones),
+                "lines": list(camera.lines),
+                "rules": [rule.id for rule in site.rules_for(camera)],
+            }
+            for camera in site.cameras
+        ],
+        "rules": [rule.model_dump(mode="json", include={"id", "severity", "verify", "enabled"}) for rule in site.rules],
+        "channels": {name: channel.format for name, channel in site.channels.items()},
+        "problems": [],
+    }
+
+
+def _shown_url(camera: Camera) -> str:
+    return plain(hide_credentials(camera.url.get_secret_value()))
+
+
+def _show(site: Site, path: Path) -> None:
+    console = out()
+    models = ", ".join(f"{role} {name}" for role, name in _understood(site)["models"].items())
+    console.print(f"{path} is right: site {site.site.name}, {site.site.timezone}; {models}")
+    console.print(_camera_table(site))
+    console.print(_rule_table(site))
+    if site.channels:
+        console.print(_channel_table(site))
+    for remark in _remarks(site):
+        err().print(f"note: {remark}")
+
+
+def _camera_table(site: Site) -> Table:
+    """Cameras, each with the rules that look at it."""
+    table = Table("camera", "read from", "zones and lines", "rules", title="Cameras", title_justify="left")
+    for camera in site.cameras:
+        drawn = ", ".join((*camera.zones, *camera.lines)) or "-"
+        rules = ", ".join(rule.id for rule in site.rules_for(camera) if rule.enabled) or "none"
+        table.add_row(camera.id, _shown_url(camera), drawn, rules)
+    return table
+
+
+def _rule_table(site: Site) -> Table:
+    table = Table("rule", "what", "when it is on", "severity", "tells", title="Rules", title_justify="left")
+    for rule in site.rules:
+        told = ", ".join(channel.name for channel in site.channels_for(rule)) or "nobody"
+        table.add_row(rule.id, plain(rule_in_words(rule)), _hours(rule), rule.severity.value, told)
+    return table
+
+
+def _channel_table(site: Site) -> Table:
+    table = Table("channel", "format", "tells", "from severity", title="Channels", title_justify="left")
+    for name, channel in site.channels.items():
+        table.add_row(name, channel.format, ", ".join(channel.tell), channel.min_severity.value)
+    return table
+
+
+def rule_in_words(rule: Rule) -> str:
+    """`person inside fence longer_than 45 s`, or the operator's own words."""
+    where = f" in {rule.zone}" if rule.zone else ""
+    if rule.track is None:
+        return f"“{rule.when}”{where}"
+    set_fields = rule.track.model_dump(exclude_defaults=True, exclude={"object"})
+    verbs = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in set_fields.items())
+    return f"{' or '.join(rule.track.object)} {verbs}{where}"
+
+
+def _hours(rule: Rule) -> str:
+    if not rule.enabled:
+        return "off"
+    return "; ".join(_span(schedule) for schedule in rule.schedule) or "always"
+
+
+def _span(schedule: Schedule) -> str:
+    days = ",".join(day for day in DAYS if day in schedule.days) if len(schedule.days) < len(DAYS) else "daily"
+    return f"{days} {schedule.start:%H:%M}-{schedule.end:%H:%M}"
+
+
+def _remarks(site: Site) -> list[str]:
+    """What is allowed but may not be meant."""
+    remarks = []
+    if not site.rules:
+        remarks.append("there are no rules, so nothing will ever be alerted")
+    if site.rules and not site.channels:
+        remarks.append("there are no channels: incidents are kept and shown, nobody is told")
+    remarks += [
+        f"no camera is looked at by rule {r.id}"
+        for r in site.rules
+        if not any(c.matches(r.cameras) for c in site.cameras)
+    ]
+    return remarks

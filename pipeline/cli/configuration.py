@@ -1,0 +1,59 @@
+"""From options to a site, settings, logs and opened stores; and the options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+
+import typer
+from pydantic import ValidationError
+
+from pipeline.app import Stores, open_stores
+from pipeline.errors import ConfigError
+from pipeline.settings import Settings, load_settings
+from pipeline.site import Site, load_site
+from pipeline.telemetry import configure_logging
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+SiteArgument = Annotated[Path, typer.Argument(metavar="SITE.YAML", help="The site file.", show_default=False)]
+SiteOption = Annotated[
+    Path | None, typer.Option("--site", metavar="SITE.YAML", help="The site file: its data folder and time zone.")
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", help="Where a run keeps its data.  [env: SIGHTLINE_DATA_DIR]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of text.")]
+
+
+def settings_for(site: Site | None, **from_command_line: Any) -> Settings:
+    """Command line over environment over site file over defaults; `ConfigError` names the wrong value."""
+    try:
+        return load_settings(site.settings if site else None, **from_command_line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "__".join(str(part) for part in first["loc"])
+        raise ConfigError(f"the setting SIGHTLINE_{name.upper()} is wrong: {first['msg']}") from error
+
+
+def start_logging(settings: Settings, site: Site | None = None, stream: TextIO | None = None) -> None:
+    """Logs to `stream` (standard error), cleaned of the site's secrets."""
+    configure_logging(settings.log_level, settings.log_format, site.secrets() if site else (), stream)
+
+
+@contextmanager
+def kept_data(data_dir: Path | None, site_path: Path | None) -> Iterator[tuple[Stores, tzinfo]]:
+    """What a run has kept, opened for looking, and the time zone to show it in (UTC without a site file)."""
+    site = load_site(site_path) if site_path else None
+    settings = settings_for(site, data_dir=data_dir)
+    start_logging(settings.model_copy(update={"log_level": "warning"}), site)
+    stores = open_stores(settings, must_exist=True)
+    try:
+        yield stores, site.site.zone_info if site else UTC
+    finally:
+        stores.close()

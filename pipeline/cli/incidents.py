@@ -1,0 +1,202 @@
+"""`sightline incidents list|show|ack`: what happened, told from what a run has kept."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.alerting.policy import DeliveryPolicy
+from pipeline.app import Stores
+from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
+from pipeline.cli.output import change_line, headline, local_time, out, plain, say_json
+from pipeline.cli.screens import incident_table
+from pipeline.cli.times import read_moment
+from pipeline.clock import SystemClock
+from pipeline.contracts.candidate import Fact
+from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus
+from pipeline.errors import ConfigError
+from pipeline.incidents.recorder import IncidentRecorder, Plan
+from pipeline.site import load_site
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and acknowledge incidents.")
+
+IncidentArgument = Annotated[str, typer.Argument(metavar="ID", help="An incident's id, or its beginning.")]
+_LATEST = 1000
+"""Among so many incidents the beginning of an id is looked for."""
+
+
+@app.command("list")
+def list_incidents(
+    camera: Annotated[str | None, typer.Option(help="Only of this camera.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only of this rule.")] = None,
+    status: Annotated[list[IncidentStatus] | None, typer.Option(help="Only with this status; may be repeated.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Opened at or after: 22:14, 2 hours ago …")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Opened before.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    data_dir: DataDirOption = None,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List incidents, newest first.
+
+    \b
+      sightline incidents list --site site.yaml
+      sightline incidents list --camera yard --status confirmed --since "2 hours ago"
+      sightline incidents list --data-dir demo-data --json | jq -r '.[].id'
+    """
+    with kept_data(data_dir, site) as (stores, zone):
+        now = datetime.now(UTC)
+        wanted = IncidentFilter(
+            camera_id=camera,
+            rule_id=rule,
+            statuses=tuple(status or ()),
+            opened_from=read_moment(since, now, zone).at if since else None,
+            opened_before=read_moment(until, now, zone).at if until else None,
+            limit=limit,
+        )
+        found = stores.incidents.find(wanted)
+        if as_json:
+            say_json([incident.model_dump(mode="json") for incident in found])
+        elif found:
+            out().print(incident_table(found, zone))
+        else:
+            out().print("no incidents")
+
+
+@app.command()
+def show(
+    incident_id: IncidentArgument,
+    data_dir: DataDirOption = None,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one incident: its life, what was measured, the verdict, the pictures, who was told.
+
+    \b
+      sightline incidents show 3f2a --site site.yaml
+    """
+    with kept_data(data_dir, site) as (stores, zone):
+        incident = _find(stores, incident_id)
+        if as_json:
+            say_json(_whole(stores, incident))
+        else:
+            _print_whole(stores, incident, zone)
+
+
+@app.command()
+def ack(
+    incident_id: IncidentArgument,
+    by: Annotated[str | None, typer.Option(help="Who has seen it; you, by default.")] = None,
+    note: Annotated[str, typer.Option(help="A remark to keep with it.")] = "",
+    data_dir: DataDirOption = None,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Acknowledge an incident: a person has seen it. With --site, channels that want to hear of it are told.
+
+    \b
+      sightline incidents ack 3f2a --note "it was the gardener" --site site.yaml
+    """
+    with kept_data(data_dir, site) as (stores, zone):
+        incident = _find(stores, incident_id)
+        recorder = IncidentRecorder(stores.incidents, _plan(site), SystemClock())
+        change = recorder.acknowledge(incident.id, by or getpass.getuser(), note)
+        if as_json:
+            say_json(change.model_dump(mode="json"))
+        else:
+            out().print(change_line(change, zone))
+
+
+def _plan(site_path: Path | None) -> Plan:
+    """Who is told of a change: the site's channels, or nobody without a site file."""
+    if site_path is None:
+        return lambda _change: ()
+    site = load_site(site_path)
+    rules = {rule.id: rule for rule in site.rules}
+    return DeliveryPolicy(rules, {rule.id: site.channels_for(rule) for rule in site.rules})
+
+
+def _find(stores: Stores, wanted: str) -> Incident:
+    """The incident with this id or the only recent one whose id begins so; `ConfigError` otherwise."""
+    exact = stores.incidents.get(wanted)
+    if exact is not None:
+        return exact
+    latest = stores.incidents.find(IncidentFilter(limit=_LATEST))
+    matches = [incident for incident in latest if incident.id.startswith(wanted)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(f"{len(matches)} incidents begin with {wanted!r}: give more of the id")
+    raise ConfigError(f"no incident {wanted!r}; `sightline incidents list` shows those that are kept")
+
+
+def _whole(stores: Stores, incident: Incident) -> dict[str, Any]:
+    """Everything known of it, for a script."""
+    return {
+        "incident": incident.model_dump(mode="json"),
+        "changes": [
+            {"id": change.id, "kind": change.kind.value, "at": change.at, "note": change.note}
+            for change in stores.incidents.changes(incident.id)
+        ],
+        "evidence": dict(_evidence(stores, incident)),
+        "deliveries": [delivery.model_dump(mode="json") for delivery in stores.outbox.of_incident(incident.id)],
+    }
+
+
+def _print_whole(stores: Stores, incident: Incident, zone: tzinfo) -> None:
+    console = out()
+    console.print(headline(incident), style="bold")
+    closed = f", closed {local_time(incident.closed_at, zone)}" if incident.closed_at else ""
+    console.print(
+        f"{incident.id}  {incident.status.value}, {incident.severity.value}; {incident.camera_id}, {incident.rule_id}; "
+        f"opened {local_time(incident.opened_at, zone)}{closed}"
+    )
+    _section("What was measured", [_fact_line(fact, zone) for fact in incident.candidate.facts])
+    _section("Verdict", _verdict_lines(incident))
+    life = stores.incidents.changes(incident.id)
+    _section("Life", [f"{local_time(c.at, zone)}  {c.kind.value:<12}  {c.note}" for c in life])
+    _section("Evidence", [f"{name:<10} {place}" for name, place in _evidence(stores, incident)])
+    _section(
+        "Deliveries",
+        [
+            f"{d.channel}  change {d.change_sequence}  {d.state.value}, {d.attempts} attempts  {d.last_error}"
+            for d in stores.outbox.of_incident(incident.id)
+        ],
+    )
+
+
+def _section(title: str, lines: list[str]) -> None:
+    console = out()
+    console.print(f"\n{title}", style="bold")
+    for line in lines or ["none"]:
+        console.print(f"  {plain(line).rstrip()}")
+
+
+def _fact_line(fact: Fact, zone: tzinfo) -> str:
+    return f"{local_time(fact.at, zone, '%H:%M:%S')}  {fact.text}"
+
+
+def _verdict_lines(incident: Incident) -> list[str]:
+    assessment = incident.assessment
+    if assessment is None:
+        return ["still awaited" if incident.awaits_verdict else "nobody was asked"]
+    sure = f" ({assessment.probability:.0%} yes)" if assessment.probability is not None else ""
+    lines = [f"{assessment.verdict.value}{sure} by {assessment.model_id}: {assessment.reason}"]
+    report = assessment.report
+    if report is not None:
+        lines += [f"in picture {element.frame}: {element.name}" for element in report.elements]
+        lines += [f"in picture {r.frame}: {r.subject} {r.relation} {r.object}" for r in report.relations]
+        lines += [f"likely next: {report.forecast}"] if report.forecast else []
+        lines += [f"advice: {report.advice}"] if report.advice else []
+    return lines
+
+
+def _evidence(stores: Stores, incident: Incident) -> list[tuple[str, str]]:
+    """(name, path or URL) of every picture and clip that was kept."""
+    keys = [("snapshot", incident.snapshot_uri), ("clip", incident.clip_uri)]
+    keys += [(f"picture {number}", key.uri) for number, key in enumerate(incident.candidate.key_frames, 1)]
+    return [(name, stores.evidence.locate(key)) for name, key in keys if key]

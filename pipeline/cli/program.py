@@ -1,0 +1,107 @@
+"""The `sightline` command: its commands by name, and what any error becomes.
+
+Exit status: 0 all well; 1 something failed or was found at run time; 2 wrong usage or configuration; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from importlib.metadata import version as distribution_version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pipeline.cli.channels import app as channels
+from pipeline.cli.channels import replay_dead_letters
+from pipeline.cli.check import check
+from pipeline.cli.demo import demo
+from pipeline.cli.doctor import doctor
+from pipeline.cli.incidents import app as incidents
+from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, plain, say_error
+from pipeline.cli.run import run
+from pipeline.cli.watch import EPILOG, watch
+from pipeline.cli.why_command import why
+from pipeline.errors import ConfigError, SightlineError
+
+_DEBUG_VARIABLE = "SIGHTLINE_DEBUG"
+
+
+class Program(TyperGroup):
+    """A group of commands whose errors become one message and an exit status, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            _tell(ctx, str(error))
+            raise typer.Exit(EXIT_USAGE) from error
+        except SightlineError as error:
+            _tell(ctx, str(error))
+            raise typer.Exit(EXIT_FAILED) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+        except BrokenPipeError as error:  # the reader of our output (`| head`) has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit(EXIT_FAILED) from error
+        except Exception as error:
+            if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):  # typer's own: exits and wrong usage
+                raise
+            _tell(ctx, f"unexpected {type(error).__name__}: {error}; run with `sightline --debug …` for the details")
+            raise typer.Exit(EXIT_FAILED) from error
+
+
+def _tell(ctx: Any, message: str) -> None:
+    say_error(message)
+    if ctx.params.get("debug"):
+        typer.echo(plain(traceback.format_exc()), err=True)
+
+
+app = typer.Typer(
+    cls=Program,
+    name="sightline",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+@app.callback()
+def sightline(
+    debug: Annotated[bool, typer.Option("--debug", envvar=_DEBUG_VARIABLE, help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Live cameras in, verified and explained alerts out.
+
+    \b
+    First steps:
+      sightline demo                                      see it work on a rendered scene
+      sightline watch clip.mp4 --save report.html         what moves in a video
+      sightline check --example > site.yaml               a site file to start from
+      sightline check site.yaml && sightline run site.yaml
+      sightline why --camera yard --at 22:14 --site site.yaml
+    """
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out().print(f"sightline {distribution_version('sightline')}")
+
+
+app.command()(run)
+app.command(epilog=EPILOG)(watch)
+app.command()(demo)
+app.command()(check)
+app.command()(doctor)
+app.command()(why)
+app.add_typer(incidents, name="incidents")
+app.add_typer(channels, name="channels")
+app.command("replay-dead-letters")(replay_dead_letters)
+
+
+def main() -> None:
+    """Entry of the `sightline` script and of `python -m pipeline`."""
+    app()

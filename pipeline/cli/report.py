@@ -1,0 +1,212 @@
+"""A run as one HTML file that stands on its own: no scripts, no links out, pictures inside.
+
+In: incidents and their pictures. Out: text of an HTML page. Everything is escaped, for words in it come from
+models, cameras and file names; a content security policy in the page forbids the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.app import open_stores
+from pipeline.cli.check import rule_in_words
+from pipeline.cli.output import headline, plain
+from pipeline.cli.pictures import data_uri, shrink
+from pipeline.contracts.candidate import Fact, KeyFrame
+from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.incident import Incident, IncidentStatus
+from pipeline.contracts.rule import Rule
+from pipeline.errors import ConfigError, InvalidMessage, TransientError
+from pipeline.runtime.local import RunSummary
+from pipeline.settings import Settings
+from pipeline.site import Site
+from pipeline.telemetry import hide_credentials
+
+_SNAPSHOT_SIDE_PX = 960
+_KEY_FRAME_SIDE_PX = 420
+_TICKS = 5
+_MIN_MARK_PERCENT = 0.6
+"""A moment must be visible on the bar: about 6 px of a wide window."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHead:
+    """What the report is about."""
+
+    source: str
+    started_at: datetime
+    """Time of the source's first frame, aware."""
+    duration_seconds: float
+    frames_read: int
+    rules: Sequence[Rule]
+    models: dict[str, str]
+    version: str
+    zone: tzinfo
+    warnings: Sequence[str] = ()
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place that cannot be written before an hour of work ends there; `ConfigError`."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"--save {path}: the folder {folder} does not exist")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise ConfigError(f"--save {path}: cannot be written")
+
+
+def save_report(
+    path: Path,
+    site: Site,
+    settings: Settings,
+    started_at: datetime,
+    summary: RunSummary,
+    incident_ids: Sequence[str],
+    warnings: Sequence[str],
+) -> None:
+    """Write the page about these incidents of a run that is over; `ConfigError` when the file cannot be written."""
+    head = ReportHead(
+        source=hide_credentials(site.cameras[0].url.get_secret_value()),
+        started_at=started_at,
+        duration_seconds=summary.media_seconds,
+        frames_read=summary.frames_read,
+        rules=site.rules,
+        models=site.models.model_dump(exclude={"vlm_api_key"}),
+        version=version("sightline"),
+        zone=site.site.zone_info,
+        warnings=warnings,
+    )
+    stores = open_stores(settings, must_exist=True)
+    try:
+        found = [stores.incidents.get(incident_id) for incident_id in incident_ids]
+        page = render_report(head, [incident for incident in found if incident is not None], stores.evidence)
+    finally:
+        stores.close()
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--save {path}: {error.strerror}") from error
+
+
+def render_report(head: ReportHead, incidents: Iterable[Incident], evidence: EvidenceStore) -> str:
+    """The page."""
+    ordered = sorted(incidents, key=lambda incident: (incident.opened_at, incident.id))
+    environment = Environment(
+        loader=PackageLoader("pipeline.cli"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    cards = [_card(number, incident, head, evidence) for number, incident in enumerate(ordered, 1)]
+    return environment.get_template("report.html.j2").render(
+        head=head,
+        source=plain(head.source),
+        duration=clock(head.duration_seconds),
+        day=head.started_at.astimezone(head.zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
+        cards=cards,
+        tallies=_tallies(ordered),
+        ticks=[clock(head.duration_seconds * step / _TICKS) for step in range(_TICKS + 1)],
+        rules=[(rule.id, plain(rule_in_words(rule)), rule.severity.value) for rule in head.rules],
+    )
+
+
+def clock(seconds: float) -> str:
+    """`1:05` or `1:02:05`: a place in a recording."""
+    minutes, whole = divmod(int(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"
+
+
+def _tallies(incidents: Sequence[Incident]) -> list[tuple[str, int]]:
+    """Each status that occurs, with how often."""
+    counts = [(status.value, sum(i.status is status for i in incidents)) for status in IncidentStatus]
+    return [(name, count) for name, count in counts if count]
+
+
+def _card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceStore) -> dict[str, Any]:
+    candidate, assessment = incident.candidate, incident.assessment
+    start = (candidate.started_at - head.started_at).total_seconds()
+    end = ((candidate.ended_at or candidate.opened_at) - head.started_at).total_seconds()
+    frames = sorted(candidate.key_frames, key=lambda key: key.captured_at)
+    report = assessment.report if assessment else None
+    return {
+        "number": number,
+        "id": incident.id,
+        "title": headline(incident),
+        "status": incident.status.value,
+        "severity": incident.severity.value,
+        "camera": incident.camera_id,
+        "rule": incident.rule_id,
+        "at": clock((incident.opened_at - head.started_at).total_seconds()),
+        "span": f"{clock(start)}–{clock(end)}",
+        "mark": _mark(start, end, head.duration_seconds),
+        "facts": [_fact(fact, head) for fact in candidate.facts],
+        "reason": plain(assessment.reason) if assessment else "",
+        "probability": assessment.probability if assessment else None,
+        "model": assessment.model_id if assessment else "",
+        "report": report,
+        "snapshot": _picture(incident.snapshot_uri, evidence, _SNAPSHOT_SIDE_PX),
+        "frames": [_key_frame(index, key, incident, head, evidence) for index, key in enumerate(frames, 1)],
+    }
+
+
+def _mark(start: float, end: float, duration: float) -> tuple[float, float]:
+    """(left, width) of an incident on the bar, percent."""
+    if duration <= 0:
+        return 0.0, 100.0
+    left = min(max(start / duration * 100, 0.0), 100.0 - _MIN_MARK_PERCENT)
+    width = min(max((end - start) / duration * 100, _MIN_MARK_PERCENT), 100.0 - left)
+    return round(left, 2), round(width, 2)
+
+
+def _fact(fact: Fact, head: ReportHead) -> dict[str, str]:
+    measured = ""
+    if fact.value is not None:
+        measured = f"{fact.value:g} {fact.unit}".strip()
+        if fact.threshold is not None:
+            measured += f", limit {fact.threshold:g} {fact.unit}".rstrip()
+    return {
+        "at": clock((fact.at - head.started_at).total_seconds()),
+        "text": plain(fact.text),
+        "measured": measured,
+    }
+
+
+def _key_frame(
+    number: int, key: KeyFrame, incident: Incident, head: ReportHead, evidence: EvidenceStore
+) -> dict[str, Any]:
+    """One picture with what was seen in it (pixels) and what the model says is in it (fractions)."""
+    width, height = incident.candidate.picture_size
+    report = incident.assessment.report if incident.assessment else None
+    claims = [element for element in report.elements if element.frame == number and element.box] if report else []
+    return {
+        "number": number,
+        "role": key.role,
+        "at": clock((key.captured_at - head.started_at).total_seconds()),
+        "picture": _picture(key.uri, evidence, _KEY_FRAME_SIDE_PX),
+        "size": (max(width, 1), max(height, 1)),
+        "seen": [(*region.box, plain(region.label)) for region in key.regions],
+        "claims": [
+            (box[0] * width, box[1] * height, box[2] * width, box[3] * height, plain(claim.name))
+            for claim in claims
+            if (box := claim.box) is not None
+        ],
+    }
+
+
+def _picture(key: str, evidence: EvidenceStore, max_side_px: int) -> str:
+    """A data URI, or nothing when the picture is not to be had: the words of the report do not wait for it."""
+    if not key:
+        return ""
+    try:
+        return data_uri(shrink(evidence.get(key), max_side_px))
+    except (InvalidMessage, TransientError):
+        return ""

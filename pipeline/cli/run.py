@@ -1,0 +1,103 @@
+"""`sightline run`: the cameras and rules of a site file, live, until told to stop."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipeline.app import build_local
+from pipeline.cli.configuration import (
+    DataDirOption,
+    JsonOption,
+    LogFormat,
+    LogLevel,
+    SiteArgument,
+    settings_for,
+    start_logging,
+)
+from pipeline.cli.output import EXIT_FAILED, err, say_json, say_warning
+from pipeline.cli.screens import choose_screen
+from pipeline.cli.signals import stop_on_signals
+from pipeline.errors import ConfigError
+from pipeline.ingest.pace import Pace
+from pipeline.runtime.local import LocalRuntime, RunSummary
+from pipeline.settings import Settings
+from pipeline.site import load_site
+from pipeline.telemetry import Metrics
+
+
+def run(
+    site_path: SiteArgument,
+    data_dir: DataDirOption = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve Prometheus metrics on this port; 0 is off.")
+    ] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help="Least severe log shown.")] = None,
+    log_format: Annotated[LogFormat | None, typer.Option(help="Logs for people or for machines.")] = None,
+    speed: Annotated[
+        float, typer.Option(min=0, help="Pace of files among the cameras: 1 as if live, 0 as fast as possible.")
+    ] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin files again at their end, for ever.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print incidents; logs stay.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch the cameras of a site file, live, until stopped.
+
+    \b
+      sightline run site.yaml
+      sightline run site.yaml --metrics-port 9090 --log-format json
+      sightline run site.yaml --json | jq -r .incident.rule_id
+    Ctrl-C or SIGTERM finishes what was accepted and ends; a second one ends at once. Started again on the same
+    data folder, it resumes the verifications and deliveries that were still owed.
+    """
+    site = load_site(site_path)
+    settings = settings_for(
+        site, data_dir=data_dir, metrics_port=metrics_port, log_level=log_level, log_format=log_format
+    )
+    start_logging(settings, site)
+    metrics = Metrics()
+    with choose_screen(site.site.zone_info, as_json=as_json, quiet=quiet, live=False) as screen:
+        pace = Pace(speed=speed, loop=loop)
+        with build_local(site, settings, pace=pace, listener=screen, metrics=metrics) as runtime:
+            _serve_metrics(metrics, settings)
+            summary, status = run_until_stopped(runtime)
+    _tell(summary, as_json=as_json)
+    if status or summary.failures:
+        raise typer.Exit(status or EXIT_FAILED)
+
+
+def run_until_stopped(runtime: LocalRuntime, stop: threading.Event | None = None) -> tuple[RunSummary, int]:
+    """Load the models and run to the end or to a signal; the summary, and 130 after Ctrl-C."""
+    stop = stop or threading.Event()
+    with stop_on_signals(stop) as interruption:
+        runtime.warm_up()
+        summary = runtime.run(stop)
+    return summary, interruption.exit_status
+
+
+def _serve_metrics(metrics: Metrics, settings: Settings) -> None:
+    if not settings.metrics_port:
+        return
+    try:
+        metrics.serve(settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        where = f"{settings.metrics_host}:{settings.metrics_port}"
+        raise ConfigError(
+            f"cannot serve metrics on {where}: {error.strerror}; choose another --metrics-port"
+        ) from error
+
+
+def _tell(summary: RunSummary, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"type": "summary", **asdict(summary)})
+        return
+    for failure in summary.failures:
+        say_warning(failure)
+    err().print(
+        f"stopped after {summary.elapsed_seconds:.0f} s: {summary.frames_read} frames read, "
+        f"{summary.incidents} incidents; still owed: {summary.pending_verdicts} verdicts, "
+        f"{summary.pending_deliveries} deliveries ({summary.dead_deliveries} given up)"
+    )

@@ -1,0 +1,147 @@
+"""One camera: its tracks and the last seconds of its pictures, and every rule that looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.decision import NO_RULE, Decision, DecisionSink, Gate
+from pipeline.contracts.observation import Observation
+from pipeline.contracts.rule import Rule
+from pipeline.errors import ConfigError
+from pipeline.events.key_frames import Glimpse, Lookback
+from pipeline.events.predicates import predicate_for
+from pipeline.events.reading import Predicate
+from pipeline.events.state_machine import Moment, RuleMachine
+from pipeline.events.tracks import TrackBook
+from pipeline.events.watch import RuleWatch, Scene
+from pipeline.events.words import WordScorer
+from pipeline.events.zones import Shapes, shapes_of
+from pipeline.settings import EventSettings
+
+_HEARTBEATS = 2.5
+"""Silence is longer than this many of a camera's own idle intervals: one frame may be late or lost."""
+
+
+class CameraWatch:
+    """Follows one camera. Its past ends with a long silence, a change of picture size or a clock set back."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        rules: tuple[Rule, ...],
+        settings: EventSettings,
+        timezone: ZoneInfo,
+        scorers: Mapping[str, WordScorer],
+        decisions: DecisionSink,
+        *,
+        last_alerts: Mapping[tuple[str, str], datetime],
+        model_ids: Mapping[str, str],
+    ) -> None:
+        _check_places(camera, rules)
+        self._camera, self._timezone, self._scorers, self._decisions = camera, timezone, scorers, decisions
+        self._max_gap_seconds = max(settings.max_gap, _HEARTBEATS / camera.sampling.idle_fps)
+        self._memory_seconds = settings.track_memory
+        self._disabled = tuple(rule for rule in rules if not rule.enabled)
+        self._watches = [
+            RuleWatch(
+                rule,
+                RuleMachine(camera.id, rule, decisions, last_alerts.get((camera.id, rule.id))),
+                max_key_frames=settings.max_key_frames,
+                model_ids=model_ids,
+            )
+            for rule in rules
+            if rule.enabled
+        ]
+        self._past: _Past | None = None
+
+    def see(self, observation: Observation) -> tuple[Candidate, ...]:
+        """Take in one observation; what opened, changed or closed with it."""
+        moment = Moment.of(observation.captured_at, self._timezone)
+        elapsed = moment.seconds - self._past.scene.moment.seconds if self._past is not None else 0.0
+        if self._past is not None and -self._max_gap_seconds <= elapsed <= 0:
+            return self._ignore(observation, -elapsed)
+        told: tuple[Candidate, ...] = ()
+        if abs(elapsed) > self._max_gap_seconds or self._has_new_size(observation):
+            told = self.finish()
+        if self._past is None:
+            self._past = self._begin(moment, observation)
+        past = self._past
+        past.take_in(moment, observation)
+        for rule in self._disabled:
+            self._decide(observation, Gate.SCHEDULE, "rule disabled", rule.id)
+        begun = [
+            candidate for watch in self._watches for candidate in watch.see(past.scene, past.measures[watch.rule_id])
+        ]
+        return (*told, *begun)
+
+    def finish(self) -> tuple[Candidate, ...]:
+        """Forget the past; what it closes."""
+        past, self._past = self._past, None
+        if past is None:
+            return ()
+        return tuple(candidate for watch in self._watches for candidate in watch.restart(past.scene))
+
+    def withdraw_alert(self, candidate: Candidate) -> None:
+        """The candidate was never told. Safe from another thread."""
+        for watch in self._watches:
+            if watch.rule_id == candidate.rule_id:
+                watch.machine.withdraw_alert(candidate.opened_at)
+
+    def _has_new_size(self, observation: Observation) -> bool:
+        return self._past is not None and self._past.size != (observation.width, observation.height)
+
+    def _ignore(self, observation: Observation, behind_seconds: float) -> tuple[Candidate, ...]:
+        """A frame seen twice, or overtaken by a later one: it would only confuse the tracks."""
+        self._decide(observation, Gate.PERCEPTION, "not newer than the frame before", value=behind_seconds)
+        return ()
+
+    def _decide(
+        self, observation: Observation, gate: Gate, reason: str, rule_id: str = NO_RULE, value: float | None = None
+    ) -> None:
+        self._decisions.record(Decision(self._camera.id, gate, False, reason, observation.captured_at, rule_id, value))
+
+    def _begin(self, moment: Moment, observation: Observation) -> _Past:
+        shapes = shapes_of(self._camera, observation.width, observation.height)
+        measures = {watch.rule_id: self._measure(watch.rule, shapes) for watch in self._watches}
+        return _Past(moment, observation, shapes, measures, self._memory_seconds)
+
+    def _measure(self, rule: Rule, shapes: Shapes) -> Predicate:
+        return predicate_for(rule, shapes) if rule.when is None else self._scorers[rule.when]
+
+
+class _Past:
+    """What is remembered of one camera since its last fresh start, for one size of picture."""
+
+    def __init__(
+        self,
+        moment: Moment,
+        observation: Observation,
+        shapes: Shapes,
+        measures: Mapping[str, Predicate],
+        memory_seconds: float,
+    ) -> None:
+        self.size = (observation.width, observation.height)
+        self.measures = measures
+        self.scene = Scene(moment, observation, TrackBook(memory_seconds), shapes.areas, Lookback())
+
+    def take_in(self, moment: Moment, observation: Observation) -> None:
+        """Bring tracks and lookback up to date."""
+        self.scene = replace(self.scene, moment=moment, observation=observation)
+        self.scene.book.update(observation, moment.seconds)
+        self.scene.lookback.add(Glimpse.of(observation, moment.seconds))
+
+
+def _check_places(camera: Camera, rules: tuple[Rule, ...]) -> None:
+    for rule in rules:
+        for kind, field, name in rule.names_used:
+            drawn = camera.zones if kind == "zone" else camera.lines
+            if rule.enabled and name not in drawn:
+                known = ", ".join(sorted(drawn)) or "none"
+                raise ConfigError(
+                    f"rule {rule.id}: expected {field} to name a {kind} of camera {camera.id} ({known}), got {name!r}"
+                )

@@ -1,0 +1,209 @@
+"""One rule on one camera through time: readings in, openings and closings out.
+
+    idle ──met──► pending ──dwell over, in schedule, no cooldown──► open ──unmet for longer than gap──► idle
+
+Every constant is in seconds of event time, so that 25 and 2 frames a second tell the same story. What the
+rule measures, and what a candidate looks like, is left to others.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from pipeline.contracts.candidate import CandidateState
+from pipeline.contracts.decision import Decision, DecisionSink, Gate
+from pipeline.contracts.rule import Rule
+from pipeline.events.reading import Reading
+from pipeline.events.schedule import is_scheduled
+
+_TICK_SECONDS = 2e-3
+"""Durations this close are equal: frame times are rounded to milliseconds on their way."""
+
+
+class Pace(NamedTuple):
+    """Defaults of one kind of rule, for a `timing` without `dwell` or `gap`."""
+
+    dwell_seconds: float
+    gap_seconds: float
+
+
+INSTANT, LASTING, TIMED, WORDS = "instant", "lasting", "timed", "words"
+PACES = {
+    INSTANT: Pace(0.0, 0.0),  # an occurrence is whole in itself, and the next one is another
+    LASTING: Pace(0.5, 2.0),
+    TIMED: Pace(0.0, 2.0),  # `longer_than` and `left_behind` have waited already
+    WORDS: Pace(1.0, 3.0),
+}
+
+
+def kind_of(rule: Rule) -> str:
+    """Which of `PACES` a rule follows."""
+    track = rule.track
+    if track is None:
+        return WORDS
+    if track.enters is not None or track.leaves is not None or track.crosses is not None:
+        return INSTANT
+    return TIMED if track.longer_than is not None or track.left_behind is not None else LASTING
+
+
+class Moment(NamedTuple):
+    """One observation's time, reckoned once for all rules."""
+
+    at: datetime
+    seconds: float
+    """The same, as seconds since 1970."""
+    local: datetime
+    """The same, on the site's wall clock."""
+
+    @classmethod
+    def of(cls, at: datetime, zone: ZoneInfo) -> Moment:
+        """`at` must be aware."""
+        return cls(at, at.timestamp(), at.astimezone(zone))
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A candidate begins or ends."""
+
+    state: CandidateState
+    started_at: datetime
+    opened_at: datetime
+    ended_at: datetime | None = None
+
+
+class RuleMachine:
+    """The state of one enabled rule on one camera. Records one decision an update."""
+
+    def __init__(
+        self, camera_id: str, rule: Rule, decisions: DecisionSink, last_alert_at: datetime | None = None
+    ) -> None:
+        kind, timing = kind_of(rule), rule.timing
+        self._camera_id, self._rule_id, self._decisions = camera_id, rule.id, decisions
+        self._schedule, self._cooldown_seconds = rule.schedule, rule.cooldown
+        self._is_instant = kind == INSTANT
+        self._gate = Gate.THRESHOLD if kind == WORDS else Gate.PREDICATE
+        self._smoothing_seconds = timing.smoothing if kind == WORDS else 0.0
+        self.on, self._off = (timing.on, timing.off) if kind == WORDS else (1.0, 1.0)
+        self._dwell_seconds = PACES[kind].dwell_seconds if timing.dwell is None else timing.dwell
+        self._gap_seconds = PACES[kind].gap_seconds if timing.gap is None else timing.gap
+        self._alerts: tuple[datetime, ...] = (last_alert_at,) if last_alert_at is not None else ()
+        """When the last two candidates opened, oldest first: where the cooldown counts from."""
+        self.score: float | None = None
+        """Smoothed score, 0..1 (`when`), or share of the limit (`track`)."""
+        self._scored_seconds = 0.0
+        self.is_met = False
+        self._met_since: Moment | None = None
+        self._met_last: Moment | None = None
+        self._scheduled_since: Moment | None = None
+        self._open: Transition | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """A candidate is open, or may be as soon as dwell or cooldown are over."""
+        return self._open is not None or self._met_since is not None
+
+    def update(self, moment: Moment, reading: Reading) -> list[Transition]:
+        """Take in one observation's reading; what ends and what begins with it."""
+        self._note(moment, reading)
+        self._note_schedule(moment)
+        transitions = []
+        if self._open is not None and self._is_over(moment):
+            transitions.append(self._close(self._open))
+        if self._open is None:
+            opening = self._try_to_open(moment, reading)
+            return [*transitions, opening] if opening is not None else transitions
+        if self.is_met:
+            self._met_last = moment
+        reason = "still met" if self.is_met else reading.reason
+        self._decisions.record(self._decision(moment, reading, self._gate, self.is_met, reason))
+        return transitions
+
+    def reset(self) -> list[Transition]:
+        """Forget the past (a long silence, the end of a stream), cooldowns aside; closes what is open."""
+        closed = [self._close(self._open)] if self._open is not None else []
+        self.score, self.is_met = None, False
+        self._met_since = self._met_last = self._scheduled_since = None
+        return closed
+
+    def withdraw_alert(self, opened_at: datetime) -> None:
+        """The candidate that opened then was never told: it starts no cooldown. Safe from another thread."""
+        self._alerts = tuple(alert for alert in self._alerts if alert != opened_at)
+
+    def _note(self, moment: Moment, reading: Reading) -> None:
+        """Take in the score; an observation without one is neither met nor does it touch the average."""
+        if reading.score is None:
+            self.is_met = False
+        else:
+            self.score = self._smoothed(moment, reading.score)
+            self.is_met = self.score >= (self._off if self.is_met else self.on)
+        if not self.is_met:
+            self._met_since = None
+        elif self._met_since is None or self._is_instant:
+            self._met_since = moment
+
+    def _smoothed(self, moment: Moment, score: float) -> float:
+        """Causal average over time, not over frames."""
+        elapsed, self._scored_seconds = moment.seconds - self._scored_seconds, moment.seconds
+        if self.score is None or self._smoothing_seconds <= 0:
+            return score
+        return self.score + (1.0 - math.exp(-elapsed / self._smoothing_seconds)) * (score - self.score)
+
+    def _note_schedule(self, moment: Moment) -> None:
+        if not is_scheduled(self._schedule, moment.local):
+            self._scheduled_since = None
+        elif self._scheduled_since is None:
+            self._scheduled_since = moment
+
+    def _is_over(self, moment: Moment) -> bool:
+        """Out of schedule, or unmet for longer than the gap; between two occurrences an instant rule is unmet."""
+        if self._scheduled_since is None:
+            return True
+        if self._met_last is None or (self.is_met and not self._is_instant):
+            return False
+        return moment.seconds - self._met_last.seconds > self._gap_seconds + _TICK_SECONDS
+
+    def _try_to_open(self, moment: Moment, reading: Reading) -> Transition | None:
+        """Through the gates in their order; the first that holds it up says so."""
+        held_up = self._held_up(moment, reading)
+        self._decisions.record(held_up or self._decision(moment, reading, Gate.COOLDOWN, True, "opened"))
+        if held_up is not None or self._met_since is None or self._scheduled_since is None:
+            return None
+        started_at = max(self._met_since.at, self._scheduled_since.at)
+        self._open = Transition(CandidateState.OPENED, started_at, moment.at)
+        self._met_last = moment
+        self._alerts = (*self._alerts[-1:], moment.at)
+        return self._open
+
+    def _held_up(self, moment: Moment, reading: Reading) -> Decision | None:
+        if self._scheduled_since is None:
+            return self._refusal(moment, Gate.SCHEDULE, "out of schedule")
+        if self._met_since is None:
+            return self._decision(moment, reading, self._gate, False, reading.reason)
+        met_seconds = moment.seconds - self._met_since.seconds
+        if met_seconds < self._dwell_seconds - _TICK_SECONDS:
+            return self._refusal(moment, Gate.DWELL, "dwell", met_seconds, self._dwell_seconds)
+        if self._alerts:
+            # Either way: a clock set back must not silence a rule until it has caught up again. Equal means the
+            # same opening seen again after a restart; its id is the same, so it is told once.
+            quiet_seconds = abs((moment.at - self._alerts[-1]).total_seconds())
+            if _TICK_SECONDS < quiet_seconds < self._cooldown_seconds - _TICK_SECONDS:
+                return self._refusal(moment, Gate.COOLDOWN, "cooldown", quiet_seconds, self._cooldown_seconds)
+        return None
+
+    def _close(self, opening: Transition) -> Transition:
+        self._open = None
+        ended_at = self._met_last.at if self._met_last is not None else opening.opened_at
+        return Transition(CandidateState.CLOSED, opening.started_at, opening.opened_at, ended_at)
+
+    def _refusal(
+        self, moment: Moment, gate: Gate, reason: str, value: float | None = None, threshold: float | None = None
+    ) -> Decision:
+        return Decision(self._camera_id, gate, False, reason, moment.at, self._rule_id, value, threshold)
+
+    def _decision(self, moment: Moment, reading: Reading, gate: Gate, passed: bool, reason: str) -> Decision:
+        value, threshold = (self.score, self.on) if reading.limit is None else (reading.value, reading.limit)
+        return Decision(self._camera_id, gate, passed, reason, moment.at, self._rule_id, value, threshold)

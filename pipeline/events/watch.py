@@ -1,0 +1,190 @@
+"""One rule on one camera: measure, state machine and story put together into candidates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.contracts.candidate import Candidate, CandidateState, Fact, candidate_id
+from pipeline.contracts.observation import Observation
+from pipeline.contracts.rule import Rule
+from pipeline.events.key_frames import Album, Glimpse, Lookback
+from pipeline.events.reading import Predicate, Reading
+from pipeline.events.state_machine import Moment, RuleMachine, Transition
+from pipeline.events.track_notes import track_notes
+from pipeline.events.tracks import TrackBook
+from pipeline.events.zones import Area
+
+_MAX_FACTS = 20
+_UPDATE_EVERY_SECONDS = 5.0
+"""An open candidate is told again at most this often."""
+_GROWTH = 1.25
+"""A peak this many times as high as the one last told is news."""
+
+
+_FactKey = tuple[str, int | None, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One camera as its rules see it with one observation."""
+
+    moment: Moment
+    observation: Observation
+    book: TrackBook
+    areas: Mapping[str, Area]
+    lookback: Lookback
+
+
+class _Story:
+    """What is gathered between a rule's being met and its candidate's end."""
+
+    def __init__(self, before: Lookback) -> None:
+        self.album = Album(before)
+        self.facts: dict[_FactKey, Fact] = {}
+        """The latest of each kind, track and direction; those that came first stand first."""
+        self.peak = 0.0
+        self.opening: Transition | None = None
+        """Set once the candidate is open."""
+        self._told_seconds = 0.0
+        self._told_peak = 0.0
+        self._told_facts: frozenset[_FactKey] = frozenset()
+
+    def add(self, glimpse: Glimpse, facts: tuple[Fact, ...], score: float) -> None:
+        """Take in one observation."""
+        self.album.add(glimpse)
+        self.peak = max(self.peak, score)
+        for fact in facts:
+            self.facts[(fact.kind, fact.track_id, fact.direction)] = fact
+        while len(self.facts) > _MAX_FACTS:
+            del self.facts[next(iter(self.facts))]
+
+    def is_news(self, seconds: float) -> bool:
+        """Whether it grew so much since it was last told that it should be told again."""
+        has_grown = self.peak >= self._told_peak * _GROWTH or not self._told_facts.issuperset(self.facts)
+        return has_grown and seconds - self._told_seconds >= _UPDATE_EVERY_SECONDS
+
+    def note_told(self, seconds: float) -> None:
+        """It is told as it stands now."""
+        self._told_seconds, self._told_peak, self._told_facts = seconds, self.peak, frozenset(self.facts)
+
+
+class RuleWatch:
+    """Follows one enabled rule on one camera."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        machine: RuleMachine,
+        *,
+        max_key_frames: int,
+        model_ids: Mapping[str, str],
+    ) -> None:
+        self.rule = rule
+        self.machine = machine
+        self._rule_version = rule_version(rule)
+        self._max_key_frames = max_key_frames
+        self._models = dict(model_ids)
+        self._story: _Story | None = None
+
+    @property
+    def rule_id(self) -> str:
+        """The rule's id."""
+        return self.rule.id
+
+    def see(self, scene: Scene, predicate: Predicate) -> list[Candidate]:
+        """Take in one observation, measured by `predicate`."""
+        reading = predicate.measure(scene.observation, scene.book)
+        told: list[Candidate] = []
+        transitions = self.machine.update(scene.moment, reading)
+        for transition in transitions:
+            if transition.state is CandidateState.CLOSED:
+                told += self._end(transition, scene)
+        self._gather(scene, reading)
+        for transition in transitions:
+            if transition.state is CandidateState.OPENED:
+                told += self._begin(transition, scene)
+        return told or self._update(scene)
+
+    def restart(self, scene: Scene) -> list[Candidate]:
+        """Forget the past; `scene` is the last that was seen."""
+        told = [candidate for transition in self.machine.reset() for candidate in self._end(transition, scene)]
+        self._story = None
+        return told
+
+    def _gather(self, scene: Scene, reading: Reading) -> None:
+        if not self.machine.is_active:
+            self._story = None
+            return
+        if self._story is None:
+            self._story = _Story(scene.lookback)
+        score = self.machine.score or 0.0
+        facts = reading.facts if self.rule.track is not None else self._fact_in_words(scene, score)
+        glimpse = Glimpse.of(scene.observation, scene.moment.seconds, reading.score or 0.0)
+        self._story.add(glimpse, facts, score)
+
+    def _fact_in_words(self, scene: Scene, score: float) -> tuple[Fact, ...]:
+        if not self.machine.is_met:
+            return ()
+        text = f"“{self.rule.when}” scored {score:.2f} (threshold {self.machine.on:.2f})"
+        at = scene.moment.at
+        return (Fact(kind="when", text=text, at=at, value=score, threshold=self.machine.on, unit="score"),)
+
+    def _begin(self, opening: Transition, scene: Scene) -> list[Candidate]:
+        if self._story is None:
+            return []
+        self._story.opening = opening
+        return [self._candidate(self._story, opening, scene)]
+
+    def _update(self, scene: Scene) -> list[Candidate]:
+        story = self._story
+        if story is None or story.opening is None or not story.is_news(scene.moment.seconds):
+            return []
+        return [self._candidate(story, replace(story.opening, state=CandidateState.UPDATED), scene)]
+
+    def _end(self, ending: Transition, scene: Scene) -> list[Candidate]:
+        story, self._story = self._story, None
+        return [self._candidate(story, ending, scene)] if story is not None else []
+
+    def _candidate(self, story: _Story, transition: Transition, scene: Scene) -> Candidate:
+        observation = scene.observation
+        story.note_told(scene.moment.seconds)
+        size = (observation.width, observation.height)
+        track_ids = {fact.track_id for fact in story.facts.values() if fact.track_id is not None}
+        return Candidate(
+            id=candidate_id(observation.camera_id, self.rule.id, transition.started_at),
+            camera_id=observation.camera_id,
+            rule_id=self.rule.id,
+            rule_version=self._rule_version,
+            state=transition.state,
+            severity=self.rule.severity,
+            started_at=transition.started_at,
+            opened_at=transition.opened_at,
+            ended_at=transition.ended_at,
+            score=min(self.machine.score or 0.0, 1.0),
+            peak_score=min(story.peak, 1.0),
+            threshold=self.machine.on,
+            facts=tuple(story.facts.values()),
+            key_frames=story.album.key_frames(self._max_key_frames),
+            track_notes=track_notes(scene.book, scene.areas, size, story.album.starts_seconds, track_ids),
+            picture_size=size,
+            models=self._models,
+        )
+
+
+def rule_version(rule: Rule) -> str:
+    """Fingerprint of all that the rule says: equal rules give the same one in every process."""
+    text = json.dumps(_in_order(rule.model_dump(mode="python")), sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _in_order(value: Any) -> Any:
+    """Sets as sorted lists, at any depth: their own order differs from one process to the next."""
+    if isinstance(value, dict):
+        return {key: _in_order(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_order(inner) for inner in value]
+    return sorted(value) if isinstance(value, set | frozenset) else value

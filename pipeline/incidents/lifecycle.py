@@ -1,0 +1,121 @@
+"""The life of an incident: what is known, and what came in, to the next step, or to none.
+
+Pure functions, one step a call. None means there is nothing to say, which is the answer to everything that is
+told twice: whoever sends may send again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pipeline.contracts.assessment import Assessment, Verdict
+from pipeline.contracts.candidate import Candidate, CandidateState
+from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStatus
+from pipeline.contracts.values import Severity
+
+_STATUS = {
+    Verdict.CONFIRMED: IncidentStatus.CONFIRMED,
+    Verdict.REJECTED: IncidentStatus.REJECTED,
+    Verdict.UNVERIFIED: IncidentStatus.UNVERIFIED,
+}
+
+
+def open_incident(
+    candidate: Candidate, at: datetime, *, will_verify: bool, snapshot_uri: str = "", clip_uri: str = ""
+) -> IncidentChange:
+    """The first step: provisional, or unverified at once when nothing will judge it."""
+    status = IncidentStatus.PROVISIONAL if will_verify else IncidentStatus.UNVERIFIED
+    incident = Incident(
+        id=candidate.id,
+        camera_id=candidate.camera_id,
+        rule_id=candidate.rule_id,
+        status=status,
+        severity=candidate.severity,
+        awaits_verdict=will_verify,
+        last_change=1,
+        opened_at=candidate.opened_at,
+        updated_at=at,
+        candidate=candidate,
+        snapshot_uri=snapshot_uri,
+        clip_uri=clip_uri,
+    )
+    return IncidentChange(sequence=1, kind=ChangeKind(status.value), at=at, incident=incident)
+
+
+def follow_candidate(
+    incident: Incident, candidate: Candidate, at: datetime, *, snapshot_uri: str = "", clip_uri: str = ""
+) -> IncidentChange | None:
+    """The candidate of an incident that is known grew or ended. What is closed or known stays as it is."""
+    candidate = _with_known_pictures(candidate, incident.candidate)
+    if incident.closed_at is not None or not _is_news(candidate, incident.candidate):
+        return None
+    news = _new_uris(incident, snapshot_uri, clip_uri)
+    news |= {"candidate": candidate, "severity": _worse(incident.severity, candidate.severity)}
+    if candidate.state is CandidateState.CLOSED:
+        return _step(incident, ChangeKind.CLOSED, at, closed_at=candidate.ended_at or at, **news)
+    return _step(incident, ChangeKind.UPDATED, at, **news)
+
+
+def judge(incident: Incident, assessment: Assessment, at: datetime) -> IncidentChange | None:
+    """The verdict that was owed, also when the incident is closed by now; None when none is owed."""
+    if not incident.awaits_verdict:
+        return None
+    status = _STATUS[assessment.verdict]
+    kind = ChangeKind(status.value)
+    return _step(incident, kind, at, status=status, awaits_verdict=False, assessment=assessment)
+
+
+def acknowledge(incident: Incident, by: str, note: str, at: datetime) -> IncidentChange | None:
+    """A person has seen it; None when the same person says so again with nothing to add."""
+    if incident.acknowledged_at is not None and incident.acknowledged_by == by and not note:
+        return None
+    change = _step(incident, ChangeKind.ACKNOWLEDGED, at, acknowledged_at=at, acknowledged_by=by)
+    return change.model_copy(update={"note": note})
+
+
+def attach(incident: Incident, at: datetime, *, snapshot_uri: str = "", clip_uri: str = "") -> IncidentChange | None:
+    """Evidence was written later; also to a closed incident. None when it is known already."""
+    news = _new_uris(incident, snapshot_uri, clip_uri)
+    return _step(incident, ChangeKind.UPDATED, at, **news) if news else None
+
+
+def _step(incident: Incident, kind: ChangeKind, at: datetime, **news: Any) -> IncidentChange:
+    sequence = incident.last_change + 1
+    after = incident.model_copy(update={"last_change": sequence, "updated_at": at, **news})
+    return IncidentChange(sequence=sequence, kind=kind, at=at, incident=after)
+
+
+def _is_news(candidate: Candidate, known: Candidate) -> bool:
+    """Ending always is; growth is when it differs from, and does not reach back before, what is known."""
+    if candidate.state is CandidateState.CLOSED:
+        return True
+    if candidate.state is CandidateState.OPENED:
+        return False
+    return candidate != known and _known_until(candidate) >= _known_until(known)
+
+
+def _known_until(candidate: Candidate) -> datetime:
+    """The last moment a candidate tells of: what orders two of its updates."""
+    moments = [candidate.opened_at, *(frame.captured_at for frame in candidate.key_frames)]
+    moments += [fact.at for fact in (*candidate.facts, *candidate.track_notes)]
+    return max(moments)
+
+
+def _with_known_pictures(candidate: Candidate, known: Candidate) -> Candidate:
+    """Key frames told again without their picture's key keep the one that is known."""
+    uris = {frame.sequence: frame.uri for frame in known.key_frames}
+    frames = tuple(
+        frame if frame.uri else frame.model_copy(update={"uri": uris.get(frame.sequence, "")})
+        for frame in candidate.key_frames
+    )
+    return candidate.model_copy(update={"key_frames": frames})
+
+
+def _new_uris(incident: Incident, snapshot_uri: str, clip_uri: str) -> dict[str, Any]:
+    given = {"snapshot_uri": snapshot_uri, "clip_uri": clip_uri}
+    return {field: uri for field, uri in given.items() if uri and uri != getattr(incident, field)}
+
+
+def _worse(one: Severity, other: Severity) -> Severity:
+    return max(one, other, key=lambda severity: severity.rank)

@@ -1,0 +1,119 @@
+"""From a camera of the site file to an opened `VideoSource`, by the scheme of its URL."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pipeline.clock import Clock
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.decision import DecisionSink
+from pipeline.contracts.frame import VideoSource
+from pipeline.errors import ConfigError
+from pipeline.ingest.file import FileSource
+from pipeline.ingest.live import LiveSource
+from pipeline.ingest.opencv import open_file, open_stream, open_usb
+from pipeline.ingest.pace import Pace, Playback
+from pipeline.ingest.privacy import MaskedSource, PrivacyMask
+from pipeline.ingest.supervisor import SupervisedSource
+from pipeline.ingest.synthetic import SyntheticSource
+from pipeline.scenes import open_scene
+from pipeline.settings import IngestSettings
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_NETWORK = ("rtsp", "rtsps", "rtmp", "http", "https")
+_SYNTHETIC_KEYS = ("seed", "seconds", "fps", "size")
+_DEFAULT_FPS = 10.0
+_AS_FAST_AS_READ = Pace()
+
+
+def open_source(
+    camera: Camera, settings: IngestSettings, clock: Clock, *, pace: Pace = _AS_FAST_AS_READ
+) -> VideoSource:
+    """Open `camera.url`, with the camera's privacy masks burnt into every frame.
+
+    May block up to the connect timeout. `pace` is for files and scenes; live cameras keep their own.
+
+    Raises:
+        ConfigError: an unknown scheme or scene, or a file that cannot be read as video.
+        TransientError: a live camera that does not answer now.
+    """
+    source = _open(camera, settings, clock, pace)
+    return MaskedSource(source, PrivacyMask(camera.masks)) if camera.masks else source
+
+
+def open_supervised(
+    camera: Camera,
+    settings: IngestSettings,
+    clock: Clock,
+    decisions: DecisionSink,
+    *,
+    pace: Pace = _AS_FAST_AS_READ,
+) -> VideoSource:
+    """What a runtime reads: a live camera that is reconnected for ever and opens in the first `read`; a file or
+    scene opened at once, so that a wrong one is refused before anything starts."""
+    if not is_live(camera):
+        return open_source(camera, settings, clock, pace=pace)
+    return SupervisedSource(
+        camera.id, lambda: open_source(camera, settings, clock, pace=pace), settings, clock, decisions
+    )
+
+
+def is_live(camera: Camera) -> bool:
+    """Whether the URL means a camera that sends frames whether or not they are read."""
+    return _scheme(camera.url.get_secret_value()) in (*_NETWORK, "usb")
+
+
+def _open(camera: Camera, settings: IngestSettings, clock: Clock, pace: Pace) -> VideoSource:
+    url = camera.url.get_secret_value()
+    scheme = _scheme(url)
+    if scheme in _NETWORK:
+        return LiveSource(camera.id, open_stream(url, settings), settings, clock)
+    if scheme == "usb":
+        return LiveSource(camera.id, open_usb(_usb_index(url)), settings, clock)
+    playback = Playback(camera.id, pace, clock)
+    if scheme == "synthetic":
+        return _open_synthetic(url, playback)
+    path = Path(unquote(urlsplit(url).path)) if scheme == "file" else Path(url).expanduser()
+    return FileSource(str(path), lambda: open_file(path), settings, playback)
+
+
+def _scheme(url: str) -> str:
+    """The URL's scheme in lower case; empty for a path."""
+    match = _SCHEME.match(url)
+    if match is None or Path(url).exists():
+        return ""
+    scheme = match.group(1).lower()
+    known = (*_NETWORK, "usb", "file", "synthetic")
+    if scheme not in known:
+        near = difflib.get_close_matches(scheme, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"expected a file's path or one of {', '.join(known)}; got the scheme {scheme!r}{hint}")
+    return scheme
+
+
+def _usb_index(url: str) -> int:
+    index = url.partition(":")[2]
+    if not index.isdecimal():
+        raise ConfigError(f"expected a webcam's number such as usb:0, got {url!r}")
+    return int(index)
+
+
+def _open_synthetic(url: str, playback: Playback) -> SyntheticSource:
+    name, _, query = url.partition(":")[2].partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    for key in given:
+        if key not in _SYNTHETIC_KEYS:
+            raise ConfigError(f"{url}: expected the keys {', '.join(_SYNTHETIC_KEYS)}; got {key!r}")
+    try:
+        seed = int(given.get("seed", "1"))
+        seconds = float(given["seconds"]) if "seconds" in given else None
+        fps = float(given.get("fps", _DEFAULT_FPS))
+        width, height = (int(side) for side in given.get("size", "640x360").lower().split("x"))
+    except ValueError as error:
+        raise ConfigError(f"{url}: expected such as seed=1&seconds=120&fps=10&size=640x360 ({error})") from error
+    if not 0 < fps <= 240:
+        raise ConfigError(f"{url}: expected more than 0 and at most 240 frames a second, got fps={fps:g}")
+    return SyntheticSource(open_scene(name, seed=seed, seconds=seconds, size=(width, height)), fps, playback)

@@ -1,0 +1,155 @@
+"""Pictures that go with an incident: key frames and snapshot at once, the clip when its seconds are over.
+
+An alert never waits for a picture it cannot have: when evidence cannot be stored, that is logged and counted
+and the incident goes out without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.candidate import Candidate, CandidateState, KeyFrame
+from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.frame import EncodedFrame
+from pipeline.contracts.rule import Rule
+from pipeline.contracts.values import utc_text
+from pipeline.errors import InvalidMessage, TransientError
+from pipeline.sampling.ring import FrameRing
+from pipeline.settings import EvidenceSettings
+from pipeline.store.pictures import annotate, encode_clip
+from pipeline.telemetry import Metrics
+
+log = structlog.get_logger()
+_MAX_CLIPS_IN_HAND = 8
+
+
+def evidence_folder(candidate: Candidate) -> str:
+    """`{camera}/{date}/{incident}`: the same candidate always has the same folder."""
+    return f"{candidate.camera_id}/{candidate.started_at:%Y-%m-%d}/{candidate.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _PendingClip:
+    candidate: Candidate
+    start: datetime
+    end: datetime
+
+
+class EvidenceKeeper:
+    """Writes key frames, snapshots and clips. Used by the perception thread; clips are encoded on one more."""
+
+    def __init__(
+        self,
+        store: EvidenceStore,
+        settings: EvidenceSettings,
+        rings: Mapping[str, FrameRing],
+        metrics: Metrics,
+        attach_clip: Callable[[str, str], object],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._rings = rings
+        self._metrics = metrics
+        self._attach_clip = attach_clip
+        self._kept: dict[str, dict[int, str]] = {}
+        self._pending: dict[str, list[_PendingClip]] = {}
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="clips")
+        self._in_hand: list[Future[None]] = []
+
+    def keep(self, candidate: Candidate, camera: Camera, rule: Rule | None) -> tuple[Candidate, str]:
+        """Store the key frames; give back the candidate with their keys, and the snapshot's key ("" if none)."""
+        kept = self._kept.setdefault(candidate.id, {})
+        frames = {key.sequence: self._picture(candidate, key) for key in candidate.key_frames}
+        for key in candidate.key_frames:
+            picture = frames[key.sequence]
+            if key.sequence not in kept and picture is not None:
+                kept[key.sequence] = self._put(candidate, f"frame-{key.sequence:08d}.jpg", picture.jpeg)
+        candidate = candidate.model_copy(
+            update={
+                "key_frames": tuple(
+                    key.model_copy(update={"uri": kept.get(key.sequence, "")}) for key in candidate.key_frames
+                )
+            }
+        )
+        if candidate.state is CandidateState.CLOSED:
+            del self._kept[candidate.id]
+        snapshot = "" if candidate.state is CandidateState.CLOSED else self._snapshot(candidate, camera, rule, frames)
+        return candidate, snapshot
+
+    def schedule_clip(self, candidate: Candidate) -> None:
+        """Note that the seconds around this opening are wanted as a clip."""
+        start = min(candidate.started_at, candidate.opened_at) - timedelta(seconds=self._settings.before)
+        end = candidate.opened_at + timedelta(seconds=self._settings.after)
+        self._pending.setdefault(candidate.camera_id, []).append(_PendingClip(candidate, start, end))
+
+    def frame_seen(self, camera_id: str, captured_at: datetime) -> None:
+        """Time has come this far on a camera: start the clips whose seconds are over."""
+        waiting = self._pending.get(camera_id)
+        if waiting and any(clip.end <= captured_at for clip in waiting):
+            self._start([clip for clip in waiting if clip.end <= captured_at])
+            self._pending[camera_id] = [clip for clip in waiting if clip.end > captured_at]
+
+    def stream_ended(self, camera_id: str) -> None:
+        """No more frames: make the clips of what there is."""
+        self._start(self._pending.pop(camera_id, []))
+
+    def close(self) -> None:
+        """Finish the clips in hand."""
+        self._executor.shutdown(wait=True)
+
+    def _picture(self, candidate: Candidate, key: KeyFrame) -> EncodedFrame | None:
+        return self._rings[candidate.camera_id].nearest(key.captured_at)
+
+    def _snapshot(
+        self, candidate: Candidate, camera: Camera, rule: Rule | None, frames: Mapping[int, EncodedFrame | None]
+    ) -> str:
+        peak = next((key for key in candidate.key_frames if key.role == "peak"), None)
+        picture = frames.get(peak.sequence) if peak else None
+        if peak is None or picture is None:
+            return ""
+        used = {(kind, name) for kind, _, name in rule.names_used} if rule else set()
+        zones = {name: zone for name, zone in camera.zones.items() if ("zone", name) in used}
+        lines = {name: line for name, line in camera.lines.items() if ("line", name) in used}
+        caption = f"{candidate.camera_id}  {candidate.rule_id}  {utc_text(peak.captured_at)}"
+        try:
+            drawn = annotate(picture.jpeg, peak.regions, zones, lines, caption)
+        except InvalidMessage as error:
+            log.warning("snapshot not drawn", incident=candidate.id, error=str(error))
+            return ""
+        return self._put(candidate, "snapshot.jpg", drawn)
+
+    def _put(self, candidate: Candidate, name: str, data: bytes) -> str:
+        try:
+            return self._store.put(f"{evidence_folder(candidate)}/{name}", data)
+        except (TransientError, InvalidMessage) as error:
+            self._metrics.invalid_items.labels("evidence", "not stored").inc()
+            log.warning("evidence not stored", incident=candidate.id, name=name, error=str(error))
+            return ""
+
+    def _start(self, clips: list[_PendingClip]) -> None:
+        for clip in clips:
+            frames = self._rings[clip.candidate.camera_id].between(clip.start, clip.end)
+            self._in_hand = [future for future in self._in_hand if not future.done()]
+            if len(self._in_hand) >= _MAX_CLIPS_IN_HAND:
+                self._in_hand[0].result()
+            self._in_hand.append(self._executor.submit(self._write, clip.candidate, frames))
+
+    def _write(self, candidate: Candidate, frames: list[EncodedFrame]) -> None:
+        try:
+            clip = encode_clip(frames, self._settings.fps)
+        except InvalidMessage as error:
+            log.warning("clip not made", incident=candidate.id, error=str(error))
+            return
+        uri = self._put(candidate, "clip.mp4", clip)
+        if not uri:
+            return
+        try:
+            self._attach_clip(candidate.id, uri)
+        except TransientError as error:
+            log.warning("clip not attached", incident=candidate.id, error=str(error))

@@ -1,0 +1,168 @@
+"""Verdicts for incidents that owe one.
+
+The store says which incidents await a verdict, so a restart resumes where the last run ended. A slow or dead
+model holds up nothing but verdicts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from pipeline.clock import Clock
+from pipeline.contracts.assessment import Assessment, Reasoner, Verdict, VerificationRequest
+from pipeline.contracts.candidate import Candidate, KeyFrame
+from pipeline.contracts.decision import Decision, DecisionSink, Gate
+from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.frame import EncodedFrame
+from pipeline.contracts.incident import Incident, IncidentChange, IncidentStore
+from pipeline.errors import SightlineError, TransientError
+from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.site import Site
+from pipeline.telemetry import Metrics
+
+log = structlog.get_logger()
+_POLL_SECONDS = 1.0
+
+
+class Verifier:
+    """Hands incidents that await a verdict to the reasoner, `workers` at a time."""
+
+    def __init__(
+        self,
+        store: IncidentStore,
+        recorder: IncidentRecorder,
+        reasoner: Reasoner | None,
+        evidence: EvidenceStore,
+        site: Site,
+        workers: int,
+        decisions: DecisionSink,
+        metrics: Metrics,
+        clock: Clock,
+        on_change: Callable[[IncidentChange], None],
+        on_rejected_untold: Callable[[Candidate], None],
+    ) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._reasoner = reasoner
+        self._evidence = evidence
+        self._site = site
+        self._decisions = decisions
+        self._metrics = metrics
+        self._clock = clock
+        self._on_change = on_change
+        self._on_rejected_untold = on_rejected_untold
+        self._started_at = clock.now()
+        self._limit = workers * 4
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+        self._in_flight: set[str] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+
+    def wake(self) -> None:
+        """Something new may await a verdict."""
+        self._wake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """The thread's body: submit what awaits a verdict until told to stop."""
+        while not stop.is_set():
+            self._wake.clear()
+            try:
+                self.submit_waiting()
+            except TransientError as error:
+                log.warning("cannot look for incidents to verify; trying again", error=str(error))
+            self._wake.wait(_POLL_SECONDS)
+
+    def submit_waiting(self) -> int:
+        """Start judging what waits and is not in hand yet; how many incidents still owe a verdict."""
+        waiting = self._store.awaiting_verdict(self._limit)
+        for incident in waiting:
+            with self._lock:
+                if incident.id in self._in_flight:
+                    continue
+                self._in_flight.add(incident.id)
+            self._executor.submit(self._judge, incident)
+        return len(waiting)
+
+    def close(self, drain: bool) -> None:
+        """Finish what is in hand (`drain`) or only what is being judged right now."""
+        self._executor.shutdown(wait=True, cancel_futures=not drain)
+
+    def _judge(self, incident: Incident) -> None:
+        try:
+            change = self._recorder.assessment(self._assess(incident))
+            if change is not None:
+                self._tell(change)
+        except TransientError as error:
+            log.warning("verdict not stored; trying again", incident=incident.id, error=str(error))
+        except Exception:
+            log.exception("verification failed; trying again", incident=incident.id)
+        finally:
+            with self._lock:
+                self._in_flight.discard(incident.id)
+            self._wake.set()
+
+    def _assess(self, incident: Incident) -> Assessment:
+        rule = self._site.rule(incident.rule_id)
+        camera = self._site.camera(incident.camera_id)
+        if self._reasoner is None:
+            return self._unverified(incident, "no vision-language model is configured")
+        if rule is None or camera is None:
+            return self._unverified(incident, "its rule or camera is no longer in the site file")
+        loaded = [self._load(incident, key) for key in incident.candidate.key_frames]
+        request = VerificationRequest(
+            candidate=incident.candidate,
+            rule=rule,
+            frames=tuple(frame for frame in loaded if frame is not None),
+            queued_at=max(incident.updated_at, self._started_at),
+            site_name=self._site.site.name,
+            camera_labels=camera.labels,
+            zones=camera.zones,
+            timezone=self._site.site.timezone,
+            language=self._site.site.language,
+        )
+        with self._metrics.stage_seconds.labels("reasoning").time():
+            return self._reasoner.assess(request)
+
+    def _unverified(self, incident: Incident, reason: str) -> Assessment:
+        now = self._clock.now()
+        return Assessment(
+            candidate_id=incident.id, verdict=Verdict.UNVERIFIED, reason=reason, started_at=now, finished_at=now
+        )
+
+    def _load(self, incident: Incident, key: KeyFrame) -> EncodedFrame | None:
+        if not key.uri:
+            return None
+        try:
+            jpeg = self._evidence.get(key.uri)
+        except SightlineError as error:
+            log.warning("key frame cannot be read", incident=incident.id, key=key.uri, error=str(error))
+            return None
+        width, height = incident.candidate.picture_size
+        return EncodedFrame(incident.camera_id, key.sequence, key.captured_at, 0.0, width, height, jpeg)
+
+    def _tell(self, change: IncidentChange) -> None:
+        incident = change.incident
+        assessment = incident.assessment
+        if assessment is None:
+            return
+        self._metrics.verdicts.labels(incident.rule_id, assessment.verdict.value).inc()
+        self._decisions.record(
+            Decision(
+                incident.camera_id,
+                Gate.VERIFICATION,
+                assessment.verdict is not Verdict.REJECTED,
+                assessment.verdict.value,
+                incident.candidate.opened_at,
+                rule_id=incident.rule_id,
+                value=assessment.probability,
+                detail=assessment.reason[:200],
+            )
+        )
+        rule = self._site.rule(incident.rule_id)
+        if assessment.verdict is Verdict.REJECTED and rule is not None and rule.alert == "verified":
+            self._on_rejected_untold(incident.candidate)
+        self._on_change(change)

@@ -1,0 +1,157 @@
+"""The motion gate: says of every frame of one camera where something is that was not there before.
+
+In: frames, or the reduced luma of their JPEGs. Out: `Motion` in pixels of the full frame, and the small
+thumbnail by which frames are compared later. Decisions about sampling are left to the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.contracts.frame import Frame, Motion
+from pipeline.contracts.values import Box, Image
+from pipeline.errors import InvalidMessage
+from pipeline.sampling.background import BackgroundModel, Luma, Mask
+from pipeline.settings import SamplingSettings
+
+_LONGEST_SIDE_PX = 320
+"""Of the picture the gate works on: a person 30 px wide in 1080p is 5 px wide in it, still a region."""
+_THUMBNAIL_SIZE_PX = (64, 36)
+_GLOBAL_SHARE = 0.5
+"""More of the picture changed than this: not a thing in the scene but the light, the exposure or the camera."""
+_JUMP_SHARE = 0.5
+_JUMP_LUMA = 15
+_JUMP_CHANGED_SHARE = 0.05
+"""Or so much of it became brighter or darker by so many grey levels from one frame to the next, and took this
+much of the contrast along (light that keeps all contrast is no change at all)."""
+_SETTLE_SECONDS = 1.0
+"""After that, how long a camera's exposure may take to come to rest; the picture is learnt anew meanwhile."""
+_SPECK_PX = 3
+_BRIDGE_PX = (5, 9)
+"""Width and height of the gaps that are closed: parts of one thing mostly stand above each other."""
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    (0, cv2.IMREAD_GRAYSCALE),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What the gate made of one frame."""
+
+    motion: Motion
+    thumbnail: NDArray[np.uint8]
+    """Luma, shape (36, 64), uint8."""
+
+
+class MotionGate:
+    """The gate of one camera; keeps its background. Not thread-safe."""
+
+    def __init__(self, settings: SamplingSettings) -> None:
+        self._settings = settings
+        self._model: BackgroundModel | None = None
+        self._last_luma: Luma = np.zeros((1, 1), np.uint8)
+        self._last_at: datetime | None = None
+        self._unsettled_seconds = 0.0
+
+    def look(self, frame: Frame) -> Look:
+        """Compare a frame with the background and learn from it; `captured_at` must not go back."""
+        return self.look_at(luma_of(frame.pixels), frame.captured_at, frame.width, frame.height)
+
+    def look_at(self, luma: Luma, captured_at: datetime, width_px: int, height_px: int) -> Look:
+        """The same for reduced luma, with the size of the full frame."""
+        step = (captured_at - self._last_at).total_seconds() if self._last_at else 0.0
+        motion = self._compare(luma, step, (width_px, height_px))
+        self._last_at, self._last_luma = captured_at, luma
+        return Look(motion, cv2.resize(luma, _THUMBNAIL_SIZE_PX, interpolation=cv2.INTER_AREA).astype(np.uint8))
+
+    def _compare(self, luma: Luma, step_seconds: float, full_size_px: tuple[int, int]) -> Motion:
+        if self._model is None or self._model.shape != luma.shape:
+            self._model = BackgroundModel(luma, self._settings.sensitivity)
+            return Motion((), 0.0, is_global=False)
+        mask = self._model.look(luma, step_seconds)
+        changed_fraction = float(mask.mean())
+        self._unsettled_seconds = max(self._unsettled_seconds - step_seconds, 0.0)
+        if self._is_global(luma, changed_fraction):
+            self._unsettled_seconds = _SETTLE_SECONDS
+        if self._unsettled_seconds > 0:
+            self._model.restart(luma)
+            return Motion((), changed_fraction, is_global=True)
+        return Motion(self._regions(mask, full_size_px), changed_fraction, is_global=False)
+
+    def _is_global(self, luma: Luma, changed_fraction: float) -> bool:
+        if changed_fraction > _GLOBAL_SHARE:
+            return True
+        jumped = np.count_nonzero(cv2.absdiff(luma, self._last_luma) > _JUMP_LUMA)
+        return jumped > _JUMP_SHARE * luma.size and changed_fraction > _JUMP_CHANGED_SHARE
+
+    def _regions(self, mask: Mask, full_size_px: tuple[int, int]) -> tuple[Box, ...]:
+        """Boxes in full pixels around what hangs together and is large enough, largest first."""
+        min_pixels = self._settings.min_area * mask.size
+        picture = mask.view(np.uint8)
+        if np.count_nonzero(picture) < min_pixels:
+            return ()
+        picture = cv2.morphologyEx(picture, cv2.MORPH_OPEN, np.ones((_SPECK_PX, _SPECK_PX), np.uint8))
+        picture = cv2.morphologyEx(picture, cv2.MORPH_CLOSE, np.ones(_BRIDGE_PX[::-1], np.uint8))
+        _, _, parts, _ = cv2.connectedComponentsWithStats(picture, connectivity=8)
+        large = parts[1:][parts[1:, cv2.CC_STAT_AREA] >= min_pixels]
+        scale_x, scale_y = full_size_px[0] / mask.shape[1], full_size_px[1] / mask.shape[0]
+        boxes = (
+            Box(float(x * scale_x), float(y * scale_y), float((x + w) * scale_x), float((y + h) * scale_y))
+            for x, y, w, h, _ in large
+        )
+        return tuple(sorted(merge_overlapping(boxes), key=lambda box: box.area, reverse=True))
+
+
+def luma_of(pixels: Image) -> Luma:
+    """Luma of an RGB picture, reduced so that its longer side has at most 320 pixels."""
+    size = _reduced_size(pixels.shape[1], pixels.shape[0])
+    # Averaging only the last halving: 0.3 ms for 720p against 1.4 ms all the way, and as little noise.
+    double = (min(2 * size[0], pixels.shape[1]), min(2 * size[1], pixels.shape[0]))
+    small = cv2.resize(cv2.resize(pixels, double), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def luma_from_jpeg(jpeg: bytes, width_px: int, height_px: int) -> Luma:
+    """The same from JPEG bytes, decoded at a fraction of its size; `InvalidMessage` when it cannot be."""
+    size = _reduced_size(width_px, height_px)
+    flag = next((flag for factor, flag in _REDUCED if max(width_px, height_px) >= factor * _LONGEST_SIDE_PX))
+    data = np.frombuffer(jpeg, np.uint8)
+    decoded = cv2.imdecode(data, flag) if data.size else None
+    if decoded is None:
+        raise InvalidMessage(f"expected a JPEG of {width_px}x{height_px}, got {len(jpeg)} bytes that cannot be decoded")
+    return np.asarray(cv2.resize(decoded, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def merge_overlapping(boxes: Iterable[Box]) -> list[Box]:
+    """Join boxes that overlap, until none do."""
+    merged: list[Box] = []
+    for box in boxes:
+        joined = box
+        while touching := [other for other in merged if joined.iou(other) > 0]:
+            merged = [other for other in merged if other not in touching]
+            joined = _around((joined, *touching))
+        merged.append(joined)
+    return merged
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    return Box(
+        min(box.left for box in boxes),
+        min(box.top for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )
+
+
+def _reduced_size(width_px: int, height_px: int) -> tuple[int, int]:
+    scale = min(_LONGEST_SIDE_PX / max(width_px, height_px), 1.0)
+    return max(round(width_px * scale), 1), max(round(height_px * scale), 1)

@@ -1,0 +1,125 @@
+"""The tables, the same on SQLite and PostgreSQL.
+
+Times are whole microseconds since 1970 UTC, so that order and ranges mean the same in both. What is searched
+has a column; the contract itself is the JSON beside it. A change here needs a migration beside it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, kept as microseconds since 1970 UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """To microseconds, exactly (floats would round)."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Back to an aware datetime, UTC."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class FreeText(TypeDecorator[str]):
+    """Text from outside (a receiver's error, a person's note): what no database can hold is replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """PostgreSQL refuses NUL, and UTF-8 refuses lone surrogates."""
+        return None if value is None else value.replace("\0", "?").encode(errors="replace").decode()
+
+
+metadata = MetaData()
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("camera_id", Text, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("awaits_verdict", Boolean, nullable=False),
+    # Told to anybody, or would have been had there been a channel: where cooldowns resume.
+    Column("is_told", Boolean, nullable=False),
+    Column("last_change", Integer, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+    Column("body", Text, nullable=False),
+    Index("incidents_by_time", "opened_at"),
+    Index("incidents_by_camera", "camera_id", "opened_at"),
+    Index("incidents_awaiting", "awaits_verdict", "opened_at"),
+    Index("incidents_by_close", "closed_at", "opened_at"),
+    Index("incidents_told", "is_told", "camera_id", "rule_id", "opened_at"),
+)
+
+incident_changes = Table(
+    "incident_changes",
+    metadata,
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("incident_id", Text, nullable=False),
+    Column("change_sequence", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("next_attempt_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("last_error", FreeText, nullable=False),
+    ForeignKeyConstraint(
+        ["incident_id", "change_sequence"], ["incident_changes.incident_id", "incident_changes.sequence"]
+    ),
+    Index("deliveries_due", "state", "next_attempt_at"),
+    Index("deliveries_in_order", "incident_id", "channel", "change_sequence"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("camera_id", Text, primary_key=True),
+    Column("minute", Moment, primary_key=True, autoincrement=False),
+    Column("rule_id", Text, primary_key=True),
+    Column("gate", Text, primary_key=True),
+    Column("passed", Boolean, primary_key=True),
+    Column("reason", FreeText, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("min_value", Float),
+    Column("max_value", Float),
+    Column("threshold", Float),
+    Column("detail", FreeText, nullable=False),
+)

@@ -1,0 +1,168 @@
+"""From a request to an assessment, whatever the model does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.clock import ManualClock
+from pipeline.contracts.assessment import Answer, Assessment, Verdict, VerificationRequest
+from pipeline.errors import InvalidMessage, Overloaded, StageFailed, TransientError
+from pipeline.reasoning.reasoner import VlmReasoner
+from pipeline.settings import ReasoningSettings
+from tests.support.reasoning import GOOD_REPORT, ScriptedModel, frame, jpeg, request
+
+YES, NO, UNSURE = Answer(0.9, 0.05, 0.05, "yes"), Answer(0.05, 0.9, 0.05, "no"), Answer(0.2, 0.2, 0.6, "cannot")
+WRONG_FRAMES = json.dumps(GOOD_REPORT | {"frames": [1, 7]})
+
+
+def _assess(model: ScriptedModel, wanted: VerificationRequest | None = None, **settings: Any) -> Assessment:
+    reasoner = VlmReasoner(model, ReasoningSettings(**settings), ManualClock())
+    assessment = reasoner.assess(wanted or request())
+    assert Assessment.model_validate_json(assessment.model_dump_json()) == assessment
+    return assessment
+
+
+def test_yes_is_confirmed_and_reported() -> None:
+    """A confirmed candidate carries the report, the model, the prompt's version and what was sent."""
+    assessment = _assess(ScriptedModel([YES]))
+    assert assessment.verdict is Verdict.CONFIRMED
+    assert assessment.report is not None
+    assert assessment.reason == "A person climbs the fence."
+    assert (assessment.probability, assessment.frames_sent, assessment.attempts) == (0.9, 2, 2)
+    assert (assessment.model_id, len(assessment.prompt_version)) == ("scripted", 12)
+
+
+@pytest.mark.parametrize(("answer", "verdict"), [(NO, Verdict.REJECTED), (UNSURE, Verdict.UNVERIFIED)])
+def test_only_what_is_confirmed_is_reported(answer: Answer, verdict: Verdict) -> None:
+    """No report is asked for otherwise, and the reason holds the numbers."""
+    model = ScriptedModel([answer])
+    assessment = _assess(model)
+    assert assessment.verdict is verdict
+    assert f"yes {answer.yes:.2f}" in assessment.reason
+    assert model.calls == ["verdict"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransientError("the model server failed (500)"),
+        Overloaded("the model server has no room now"),
+        InvalidMessage("wrote something else"),
+        StageFailed("not loaded"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_failed_verdict_is_unverified(error: Exception) -> None:
+    """Whatever the model raises ends as unverified, with the reason in words."""
+    assessment = _assess(ScriptedModel([error]))
+    assert assessment.verdict is Verdict.UNVERIFIED
+    assert str(error) in assessment.reason
+
+
+def test_a_passing_failure_is_retried() -> None:
+    """Two failures and an answer are three attempts and a confirmed verdict."""
+    assessment = _assess(ScriptedModel([TransientError("x"), TransientError("x"), YES]))
+    assert assessment.verdict is Verdict.CONFIRMED
+    assert assessment.attempts == 4
+    assert assessment.finished_at > assessment.started_at
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        pytest.param(WRONG_FRAMES, id="frames not sent"),
+        pytest.param("", id="empty"),
+        pytest.param('{"frames": [1', id="cut off"),
+        pytest.param("x" * 400_000, id="100k tokens"),
+        pytest.param("\ud800\x00", id="not text"),
+    ],
+)
+def test_a_report_that_does_not_hold_takes_the_verdict_with_it(report: str) -> None:
+    """After one more try the candidate is unverified, says why, and keeps what the model wrote."""
+    model = ScriptedModel([YES], [report])
+    assessment = _assess(model)
+    assert assessment.verdict is Verdict.UNVERIFIED
+    assert assessment.report is None
+    assert "its report does not hold" in assessment.reason
+    assert model.calls == ["verdict", "report", "report"]
+    assert len(assessment.raw_answer) == min(len(report.replace("\x00", "")), 20_000)
+
+
+def test_a_second_report_may_mend_the_first() -> None:
+    """A report that holds on the second try confirms."""
+    assessment = _assess(ScriptedModel([YES], [WRONG_FRAMES, json.dumps(GOOD_REPORT)]))
+    assert assessment.verdict is Verdict.CONFIRMED
+    assert assessment.report is not None
+
+
+@pytest.mark.parametrize("error", [TransientError("cut stream"), Overloaded("busy"), InvalidMessage("refused (413)")])
+def test_a_server_that_fails_at_the_report_costs_the_report_only(error: Exception) -> None:
+    """The verdict stays confirmed, and the reason says that there is no report and why."""
+    assessment = _assess(ScriptedModel([YES], [error]))
+    assert assessment.verdict is Verdict.CONFIRMED
+    assert assessment.report is None
+    assert f"no report: {error}" in assessment.reason
+
+
+@pytest.mark.parametrize("frames", [(), (frame(0, picture=b"garbage"),)], ids=["none", "none readable"])
+def test_without_pictures_nothing_is_asked(frames: Any) -> None:
+    """No picture, no question: unverified with the reason."""
+    model = ScriptedModel([YES])
+    assessment = _assess(model, request(frames))
+    assert assessment.verdict is Verdict.UNVERIFIED
+    assert "no picture" in assessment.reason
+    assert model.calls == []
+
+
+def test_unreadable_pictures_are_counted() -> None:
+    """The others are judged, and the reason says how many were missing."""
+    assessment = _assess(ScriptedModel([NO]), request((frame(0), frame(1, picture=b"garbage"))))
+    assert assessment.verdict is Verdict.REJECTED
+    assert assessment.frames_sent == 1
+    assert "(1 pictures could not be read)" in assessment.reason
+
+
+def test_one_black_frame_is_a_picture() -> None:
+    """A black frame is judged like any other."""
+    black = frame(0, picture=jpeg(value=0))
+    assert _assess(ScriptedModel([UNSURE]), request((black,))).frames_sent == 1
+
+
+def test_an_open_circuit_answers_at_once() -> None:
+    """After failures in a row the server is spared: unverified without a call and without waiting."""
+    model, clock = ScriptedModel([TransientError("down")]), ManualClock()
+    reasoner = VlmReasoner(model, ReasoningSettings(attempts=1, breaker_after=2), clock)
+    for _ in range(2):
+        reasoner.assess(request())
+    calls, before = len(model.calls), clock.monotonic()
+    assessment = reasoner.assess(request())
+    assert assessment.verdict is Verdict.UNVERIFIED
+    assert assessment.reason == "model server unavailable (circuit open)"
+    assert (len(model.calls), clock.monotonic(), assessment.attempts) == (calls, before, 0)
+
+
+def test_a_circuit_that_opens_is_not_waited_for() -> None:
+    """The retries of one candidate end when the circuit opens in their midst."""
+    model = ScriptedModel([TransientError("down")])
+    assessment = _assess(model, attempts=10, breaker_after=2)
+    assert model.calls == ["verdict", "verdict"]
+    assert "circuit open" in assessment.reason
+
+
+def test_retries_end_at_the_deadline() -> None:
+    """No attempt is begun after the deadline."""
+    clock = ManualClock()
+    reasoner = VlmReasoner(
+        ScriptedModel([TransientError("down")]), ReasoningSettings(attempts=10, deadline=3, breaker_after=99), clock
+    )
+    assert reasoner.assess(request()).verdict is Verdict.UNVERIFIED
+    assert clock.monotonic() < 3
+
+
+def test_an_interrupt_passes_through() -> None:
+    """Stopping the program is no answer of a model."""
+    with pytest.raises(KeyboardInterrupt):
+        _assess(ScriptedModel([KeyboardInterrupt()]))
