@@ -19,7 +19,7 @@ from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.frame import VideoSource
 from pipeline.contracts.incident import IncidentChange, IncidentStore
 from pipeline.contracts.ledger import DecisionStore
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SightlineError
 from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.ingest.pace import Pace
@@ -98,10 +98,10 @@ def build_local(
     lock = _lock(settings.data_dir)
     try:
         stores = open_stores(settings)
-    except ConfigError:
+        return _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock).runtime()
+    except SightlineError:
         lock.release()
         raise
-    return _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock).runtime()
 
 
 def _sqlite_url(data_dir: Path, must_exist: bool) -> str:
@@ -218,9 +218,7 @@ class _Wiring:
             ledger=self.ledger,
             on_close=(*on_close, self.delivery.close, self.stores.close, self.lock.release),
         )
-        return LocalRuntime(
-            parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock
-        )
+        return LocalRuntime(parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock)
 
     def _policy(self) -> DeliveryPolicy:
         return DeliveryPolicy(

@@ -13,8 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from pipeline.contracts.values import Seconds
+from pipeline.errors import ConfigError
 
 
 class Section(BaseModel):
@@ -146,8 +148,31 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
+class GivenSettings(Settings):
+    """The tree from given values alone, whatever the environment says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is handed in."""
+        return (init_settings,)
+
+
 def load_settings(from_file: Mapping[str, Any] | None = None, **from_command_line: Any) -> Settings:
-    """Merge the layers; keys of the command line that are None do not count."""
-    settings = Settings(**(from_file or {}))
+    """Merge the layers; keys of the command line that are None do not count.
+
+    `ValidationError` for a wrong value, `ConfigError` for a variable that is not even JSON where it must be.
+    """
+    try:
+        settings = Settings(**(from_file or {}))
+    except SettingsError as error:
+        way_out = "expected JSON, or one variable a key, such as SIGHTLINE_ALERTING__WORKERS=4"
+        raise ConfigError(f"{error}: {way_out}") from error
     given = {key: value for key, value in from_command_line.items() if value is not None}
-    return settings.model_copy(update=given)
+    return GivenSettings(**settings.model_dump() | given)

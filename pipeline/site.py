@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,13 +23,14 @@ from pipeline.contracts.camera import Camera
 from pipeline.contracts.rule import ANY_OBJECT, Rule
 from pipeline.contracts.values import Contract, Identifier
 from pipeline.errors import ConfigError, SiteFileError, SiteProblem
-from pipeline.settings import Settings
+from pipeline.settings import GivenSettings, Settings
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ENCODER_WAYS_OUT = (
     "set models.encoder to a CLIP or SigLIP model (a Hugging Face id or a folder), "
     "or describe the rule with track: instead of when:"
 )
+_MIN_SECRET_LENGTH = 4
 MOTION_DETECTOR = "motion"
 NO_MODEL = "none"
 
@@ -88,6 +90,9 @@ class Site(Contract):
     def _name_channels(cls, value: object) -> object:
         if not isinstance(value, Mapping):
             return value
+        named = [name for name, body in value.items() if isinstance(body, Mapping) and "name" in body]
+        if named:
+            raise ValueError(f"a channel's name is its key; take `name` out of {named[0]}")
         return {name: {"name": name, **body} if isinstance(body, Mapping) else body for name, body in value.items()}
 
     def rules_for(self, camera: Camera) -> tuple[Rule, ...]:
@@ -110,7 +115,8 @@ class Site(Contract):
         """Every secret value, for the log filter."""
         for camera in self.cameras:
             url = camera.url.get_secret_value()
-            password = re.search(r"://[^/@\s]*:([^/@\s]+)@", url)
+            # Up to the last @: cameras take passwords that hold one.
+            password = re.search(r"://[^/:\s]*:([^/\s]+)@", url)
             if password:
                 yield password.group(1)
         for channel in self.channels.values():
@@ -134,10 +140,12 @@ def parse_site(text: str, name: str, environment: Mapping[str, str]) -> Site:
     try:
         site = Site.model_validate(document.value)
     except ValidationError as error:
-        raise SiteFileError(name, tuple(document.problems + _from_pydantic(error, document, Site))) from error
+        problems = document.problems + _from_pydantic(error, document, Site)
+        # Not `from error`: pydantic's text quotes values that may be secrets.
+        raise SiteFileError(name, tuple(map(document.without_secrets, problems))) from None
     problems = document.problems + list(_cross_check(site, document))
     if problems:
-        raise SiteFileError(name, tuple(problems))
+        raise SiteFileError(name, tuple(map(document.without_secrets, problems)))
     return site
 
 
@@ -147,6 +155,7 @@ def site_schema() -> dict[str, Any]:
     schema["title"] = "Sightline site file"
     channel = schema["$defs"]["Channel"]
     channel["required"] = [key for key in channel["required"] if key != "name"]
+    del channel["properties"]["name"]
     schema["properties"]["settings"] = Settings.model_json_schema()
     schema["$defs"] |= schema["properties"]["settings"].pop("$defs", {})
     return schema
@@ -169,15 +178,20 @@ class _Document:
         self.problems: list[SiteProblem] = []
         self._lines: dict[tuple[str | int, ...], int] = {}
         self._environment = environment
+        self._filled: dict[str, str] = {}
+        """Value to `${NAME}`, for every variable filled in."""
         try:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
+            if root is None:
+                raise SiteFileError(name, (SiteProblem(0, "file", "expected cameras and rules, got an empty file"),))
+            self.value = self._build(root, ())
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark else 0
             raise SiteFileError(name, (SiteProblem(line, "YAML", str(getattr(error, "problem", error))),)) from error
-        if root is None:
-            raise SiteFileError(name, (SiteProblem(0, "file", "expected cameras and rules, got an empty file"),))
-        self.value = self._build(root, ())
+        except RecursionError:
+            problem = SiteProblem(0, "YAML", "nested too deeply, or an *alias that contains itself")
+            raise SiteFileError(name, (problem,)) from None
         if not isinstance(self.value, dict):
             raise SiteFileError(name, (SiteProblem(1, "file", "expected keys such as cameras: and rules:"),))
 
@@ -187,6 +201,13 @@ class _Document:
         while keys and keys not in self._lines:
             keys = keys[:-1]
         return self._lines.get(keys, 0)
+
+    def without_secrets(self, problem: SiteProblem) -> SiteProblem:
+        """The problem with what came from the environment shown as `${NAME}`."""
+        message = problem.message
+        for value in sorted(self._filled, key=len, reverse=True):
+            message = message.replace(value, self._filled[value])
+        return replace(problem, message=message)
 
     def _build(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
         self._lines.setdefault(path, node.start_mark.line + 1)
@@ -208,8 +229,13 @@ class _Document:
         return built
 
     def _scalar(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
-        value = yaml.SafeLoader("").construct_object(node, deep=True)
-        if path and path[-1] == "schedule" and isinstance(value, int):
+        try:
+            value = yaml.SafeLoader("").construct_object(node, deep=True)
+        except ValueError as error:  # what looks like a date and is none: 2026-13-45
+            self.problems.append(SiteProblem(self.line(path), _dotted(path), f"{error}, got {node.value}"))
+            value = node.value
+        # YAML 1.1 reads 22:00 as a number to the base of 60.
+        if "schedule" in path[-2:] and isinstance(value, int):
             value = node.value
         return self._fill(value, path) if isinstance(value, str) else value
 
@@ -217,7 +243,10 @@ class _Document:
         def value_of(match: re.Match[str]) -> str:
             name = match.group(1)
             if name in self._environment:
-                return self._environment[name]
+                value = self._environment[name]
+                if len(value) >= _MIN_SECRET_LENGTH:
+                    self._filled[value] = match.group(0)
+                return value
             near = difflib.get_close_matches(name, list(self._environment), n=1)
             self.problems.append(
                 SiteProblem(
@@ -241,8 +270,11 @@ def _dotted(path: Iterable[str | int]) -> str:
 
 def _from_pydantic(error: ValidationError, document: _Document, root: type[BaseModel]) -> list[SiteProblem]:
     problems = []
-    for item in error.errors():
-        path = tuple(key for key in item["loc"] if not (isinstance(key, str) and key.startswith("function-")))
+    items = error.errors()
+    for item in items:
+        path = tuple(key for key in item["loc"] if key != "[key]" and not str(key).startswith("function-"))
+        if item["type"] == "too_short" and any(_is_inside(other["loc"], item["loc"]) for other in items):
+            continue  # only short because an item of it is wrong, which is told by itself
         hint = ""
         if item["type"] == "extra_forbidden":
             known = _known_keys(root, path[:-1])
@@ -253,9 +285,14 @@ def _from_pydantic(error: ValidationError, document: _Document, root: type[BaseM
             message = "is required and not given"
         else:
             message = item["msg"].removeprefix("Value error, ")
-            message += _came(item.get("input"))
+            if item["type"] != "value_error":  # ours say what came by themselves
+                message += _came(item.get("input"))
         problems.append(SiteProblem(document.line(path), _dotted(path), message, hint))
     return problems
+
+
+def _is_inside(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _came(value: object) -> str:
@@ -353,7 +390,7 @@ def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: _
 
 def _check_settings(site: Site, document: _Document) -> Iterator[SiteProblem]:
     try:
-        Settings(**site.settings)
+        GivenSettings(**site.settings)
     except ValidationError as error:
         for problem in _from_pydantic(error, document, Settings):
             yield SiteProblem(

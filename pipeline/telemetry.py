@@ -8,15 +8,15 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from structlog.typing import EventDict, WrappedLogger
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]*@")
-_QUERY_SECRET = re.compile(r"(?i)\b(password|passwd|pwd|token|secret|key|auth|signature)=[^&\s\"']+")
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s]*@")
+_QUERY_SECRET = re.compile(r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|key|auth|signature))=[^&\s\"']+")
 _MIN_SECRET_LENGTH = 4
 
 
@@ -39,13 +39,17 @@ class SecretFilter:
         return hide_credentials(text)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        """Clean all strings of a log event."""
-        return {
-            key: self.clean(value if isinstance(value, str) else str(value))
-            if isinstance(value, str | BaseException)
-            else value
-            for key, value in event.items()
-        }
+        """Clean all values of a log event."""
+        return {key: self._clean_value(value) for key, value in event.items()}
+
+    def _clean_value(self, value: object) -> object:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping):
+            return {key: self._clean_value(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._clean_value(inner) for inner in value]
+        return self.clean(str(value))
 
 
 def configure_logging(
@@ -59,7 +63,7 @@ def configure_logging(
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[

@@ -28,7 +28,7 @@ def channels() -> None:
 
 
 @app.command("test")
-def test_channel(
+def send_test(
     name: Annotated[str, typer.Argument(help="The channel's name in the site file.")],
     site_path: Annotated[Path, typer.Option("--site", metavar="SITE.YAML", help="The site file.")],
     as_json: JsonOption = False,

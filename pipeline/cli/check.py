@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipeline.cli.configuration import JsonOption
 from pipeline.cli.output import EXIT_USAGE, err, out, plain, say_json
+from pipeline.cli.rule_words import rule_in_words
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.rule import DAYS, Rule, Schedule
 from pipeline.errors import ConfigError, SiteFileError
@@ -125,16 +126,6 @@ def _channel_table(site: Site) -> Table:
     for name, channel in site.channels.items():
         table.add_row(name, channel.format, ", ".join(channel.tell), channel.min_severity.value)
     return table
-
-
-def rule_in_words(rule: Rule) -> str:
-    """`person inside fence longer_than 45 s`, or the operator's own words."""
-    where = f" in {rule.zone}" if rule.zone else ""
-    if rule.track is None:
-        return f"“{rule.when}”{where}"
-    set_fields = rule.track.model_dump(exclude_defaults=True, exclude={"object"})
-    verbs = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in set_fields.items())
-    return f"{' or '.join(rule.track.object)} {verbs}{where}"
 
 
 def _hours(rule: Rule) -> str:

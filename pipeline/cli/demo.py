@@ -20,7 +20,8 @@ from pipeline.cli.demo_receiver import DemoReceiver, Received
 from pipeline.cli.demo_truth import Planted, Score, demo_rules, planted_in, score
 from pipeline.cli.one_source import OneSource
 from pipeline.cli.output import EXIT_FAILED, count, out, plain
-from pipeline.cli.report import clock, save_report
+from pipeline.cli.report import clock
+from pipeline.cli.report_file import save_report
 from pipeline.cli.run import run_until_stopped
 from pipeline.cli.screens import Screen, choose_screen
 from pipeline.cli.watch import WatchOptions, watch_source

@@ -100,8 +100,3 @@ app.command()(why)
 app.add_typer(incidents, name="incidents")
 app.add_typer(channels, name="channels")
 app.command("replay-dead-letters")(replay_dead_letters)
-
-
-def main() -> None:
-    """Entry of the `sightline` script and of `python -m pipeline`."""
-    app()

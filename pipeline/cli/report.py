@@ -6,29 +6,21 @@ models, cameras and file names; a content security policy in the page forbids th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.app import open_stores
-from pipeline.cli.check import rule_in_words
 from pipeline.cli.output import headline, plain
 from pipeline.cli.pictures import data_uri, shrink
+from pipeline.cli.rule_words import rule_in_words
 from pipeline.contracts.candidate import Fact, KeyFrame
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import Incident, IncidentStatus
 from pipeline.contracts.rule import Rule
-from pipeline.errors import ConfigError, InvalidMessage, TransientError
-from pipeline.runtime.local import RunSummary
-from pipeline.settings import Settings
-from pipeline.site import Site
-from pipeline.telemetry import hide_credentials
+from pipeline.errors import InvalidMessage, TransientError
 
 _SNAPSHOT_SIDE_PX = 960
 _KEY_FRAME_SIDE_PX = 420
@@ -53,54 +45,13 @@ class ReportHead:
     warnings: Sequence[str] = ()
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a place that cannot be written before an hour of work ends there; `ConfigError`."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise ConfigError(f"--save {path}: the folder {folder} does not exist")
-    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        raise ConfigError(f"--save {path}: cannot be written")
-
-
-def save_report(
-    path: Path,
-    site: Site,
-    settings: Settings,
-    started_at: datetime,
-    summary: RunSummary,
-    incident_ids: Sequence[str],
-    warnings: Sequence[str],
-) -> None:
-    """Write the page about these incidents of a run that is over; `ConfigError` when the file cannot be written."""
-    head = ReportHead(
-        source=hide_credentials(site.cameras[0].url.get_secret_value()),
-        started_at=started_at,
-        duration_seconds=summary.media_seconds,
-        frames_read=summary.frames_read,
-        rules=site.rules,
-        models=site.models.model_dump(exclude={"vlm_api_key"}),
-        version=version("sightline"),
-        zone=site.site.zone_info,
-        warnings=warnings,
-    )
-    stores = open_stores(settings, must_exist=True)
-    try:
-        found = [stores.incidents.get(incident_id) for incident_id in incident_ids]
-        page = render_report(head, [incident for incident in found if incident is not None], stores.evidence)
-    finally:
-        stores.close()
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--save {path}: {error.strerror}") from error
-
-
 def render_report(head: ReportHead, incidents: Iterable[Incident], evidence: EvidenceStore) -> str:
     """The page."""
     ordered = sorted(incidents, key=lambda incident: (incident.opened_at, incident.id))
     environment = Environment(
         loader=PackageLoader("pipeline.cli"),
         autoescape=True,
+        finalize=_cleaned,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -108,13 +59,13 @@ def render_report(head: ReportHead, incidents: Iterable[Incident], evidence: Evi
     cards = [_card(number, incident, head, evidence) for number, incident in enumerate(ordered, 1)]
     return environment.get_template("report.html.j2").render(
         head=head,
-        source=plain(head.source),
+        source=head.source,
         duration=clock(head.duration_seconds),
         day=head.started_at.astimezone(head.zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
         cards=cards,
         tallies=_tallies(ordered),
         ticks=[clock(head.duration_seconds * step / _TICKS) for step in range(_TICKS + 1)],
-        rules=[(rule.id, plain(rule_in_words(rule)), rule.severity.value) for rule in head.rules],
+        rules=[(rule.id, rule_in_words(rule), rule.severity.value) for rule in head.rules],
     )
 
 
@@ -123,6 +74,11 @@ def clock(seconds: float) -> str:
     minutes, whole = divmod(int(max(seconds, 0.0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"
+
+
+def _cleaned(value: object) -> object:
+    """What a template writes, without control characters; jinja escapes it afterwards."""
+    return plain(value) if isinstance(value, str) else value
 
 
 def _tallies(incidents: Sequence[Incident]) -> list[tuple[str, int]]:
@@ -149,7 +105,7 @@ def _card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceS
         "span": f"{clock(start)}–{clock(end)}",
         "mark": _mark(start, end, head.duration_seconds),
         "facts": [_fact(fact, head) for fact in candidate.facts],
-        "reason": plain(assessment.reason) if assessment else "",
+        "reason": assessment.reason if assessment else "",
         "probability": assessment.probability if assessment else None,
         "model": assessment.model_id if assessment else "",
         "report": report,
@@ -175,7 +131,7 @@ def _fact(fact: Fact, head: ReportHead) -> dict[str, str]:
             measured += f", limit {fact.threshold:g} {fact.unit}".rstrip()
     return {
         "at": clock((fact.at - head.started_at).total_seconds()),
-        "text": plain(fact.text),
+        "text": fact.text,
         "measured": measured,
     }
 
@@ -193,9 +149,9 @@ def _key_frame(
         "at": clock((key.captured_at - head.started_at).total_seconds()),
         "picture": _picture(key.uri, evidence, _KEY_FRAME_SIDE_PX),
         "size": (max(width, 1), max(height, 1)),
-        "seen": [(*region.box, plain(region.label)) for region in key.regions],
+        "seen": [(*region.box, region.label) for region in key.regions],
         "claims": [
-            (box[0] * width, box[1] * height, box[2] * width, box[3] * height, plain(claim.name))
+            (box[0] * width, box[1] * height, box[2] * width, box[3] * height, claim.name)
             for claim in claims
             if (box := claim.box) is not None
         ],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.cli.times import read_duration
-from pipeline.contracts.rule import ANY_OBJECT
+from pipeline.contracts.rule import ANY_OBJECT, Rule
 from pipeline.errors import ConfigError
 
 RuleBody = dict[str, Any]
@@ -124,6 +124,16 @@ def read_rule(text: str) -> RuleBody:
         if rule is not None:
             return rule
     raise ConfigError(_unreadable(words))
+
+
+def rule_in_words(rule: Rule) -> str:
+    """`person inside fence longer_than 45 s`, or the operator's own words."""
+    where = f" in {rule.zone}" if rule.zone else ""
+    if rule.track is None:
+        return f"“{rule.when}”{where}"
+    set_fields = rule.track.model_dump(exclude_defaults=True, exclude={"object"})
+    verbs = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in set_fields.items())
+    return f"{' or '.join(rule.track.object)} {verbs}{where}"
 
 
 def _objects(text: str) -> list[str]:

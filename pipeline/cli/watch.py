@@ -15,7 +15,8 @@ from pipeline.app import build_local
 from pipeline.cli.configuration import DataDirOption, JsonOption, LogLevel, settings_for, start_logging
 from pipeline.cli.one_source import OneSource, build_site, models_given
 from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, count, out, say_json, say_warning
-from pipeline.cli.report import check_writable, clock, save_report
+from pipeline.cli.report import clock
+from pipeline.cli.report_file import check_writable, save_report
 from pipeline.cli.rule_words import FORMS
 from pipeline.cli.run import run_until_stopped
 from pipeline.cli.screens import Screen, choose_screen

@@ -105,6 +105,10 @@ class Outbox(Protocol):
         """Make dead deliveries (all, for None) pending again with a fresh count of attempts; how many."""
         ...
 
+    def of_incident(self, incident_id: str) -> list[Delivery]:
+        """Every delivery of one incident, whatever its state, in the order of its changes and then by channel."""
+        ...
+
     def counts(self) -> dict[str, int]:
         """State to number of deliveries."""
         ...

@@ -119,9 +119,9 @@ class Box:
 
 
 class Contract(BaseModel):
-    """Base of what crosses a border as JSON: frozen, closed, times aware."""
+    """Base of what crosses a border as JSON: frozen, closed, times aware, numbers finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def utc_text(moment: datetime) -> str:

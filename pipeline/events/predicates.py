@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.contracts.candidate import Fact
 from pipeline.contracts.observation import Observation
-from pipeline.contracts.rule import Rule
+from pipeline.contracts.rule import ANY_OBJECT, Rule
 from pipeline.events.boundary import Boundary, Passage
 from pipeline.events.left_behind import LeftBehind
 from pipeline.events.reading import Among, Predicate, Reading, moment, seconds_text
@@ -19,6 +19,7 @@ from pipeline.events.zones import Area, Edge, Shapes
 
 _STILL_FAST = 0.85
 """Share of the limit above which something fast stays so: speed is the noisiest of the measures."""
+_NOUNS = {ANY_OBJECT: ("thing", "things"), "person": ("person", "people")}
 
 
 def predicate_for(rule: Rule, shapes: Shapes) -> Predicate:
@@ -180,14 +181,11 @@ class CountAbove:
         return Reading(there / (self._count + 1), float(there), float(self._count), "too few", facts)
 
     def _fact(self, there: int, book: TrackBook) -> Fact:
-        what = (
-            "things"
-            if len(self._among.labels) > 1
-            else {"any": "things", "person": "people"}.get(self._among.labels[0], f"{self._among.labels[0]}s")
-        )
+        label = self._among.labels[0] if len(self._among.labels) == 1 else ANY_OBJECT
+        one, many = _NOUNS.get(label, (label, f"{label}s"))
         return Fact(
             kind="count_above",
-            text=f"{there} {what} at once {self._place} (more than {self._count})",
+            text=f"{there} {one if there == 1 else many} at once {self._place} (more than {self._count})",
             at=book.at,
             value=there,
             threshold=self._count,

@@ -94,7 +94,8 @@ class RuleMachine:
         """When the last two candidates opened, oldest first: where the cooldown counts from."""
         self.score: float | None = None
         """Smoothed score, 0..1 (`when`), or share of the limit (`track`)."""
-        self._scored_seconds = 0.0
+        self._scored: tuple[float, float] | None = None
+        """Time and raw score of the last observation that had one."""
         self.is_met = False
         self._met_since: Moment | None = None
         self._met_last: Moment | None = None
@@ -125,7 +126,7 @@ class RuleMachine:
     def reset(self) -> list[Transition]:
         """Forget the past (a long silence, the end of a stream), cooldowns aside; closes what is open."""
         closed = [self._close(self._open)] if self._open is not None else []
-        self.score, self.is_met = None, False
+        self.score, self._scored, self.is_met = None, None, False
         self._met_since = self._met_last = self._scheduled_since = None
         return closed
 
@@ -146,11 +147,17 @@ class RuleMachine:
             self._met_since = moment
 
     def _smoothed(self, moment: Moment, score: float) -> float:
-        """Causal average over time, not over frames."""
-        elapsed, self._scored_seconds = moment.seconds - self._scored_seconds, moment.seconds
-        if self.score is None or self._smoothing_seconds <= 0:
+        """Causal exponential average over time, not over frames.
+
+        Between two observations the score is taken to go in a straight line, which keeps the average the same
+        at 25 and at 2 frames a second (Eckner, "Algorithms for unevenly spaced time series", 2019: EMA_lin).
+        """
+        before, self._scored = self._scored, (moment.seconds, score)
+        if self.score is None or before is None or self._smoothing_seconds <= 0:
             return score
-        return self.score + (1.0 - math.exp(-elapsed / self._smoothing_seconds)) * (score - self.score)
+        elapsed = moment.seconds - before[0]
+        lag = (score - before[1]) * self._smoothing_seconds / elapsed
+        return score - lag + (self.score - before[1] + lag) * math.exp(-elapsed / self._smoothing_seconds)
 
     def _note_schedule(self, moment: Moment) -> None:
         if not is_scheduled(self._schedule, moment.local):

@@ -41,9 +41,9 @@ class LiveSource:
     def read(self) -> Frame | None:
         """The next frame to arrive; `TransientError` when none does for the read timeout."""
         with self._changed:
-            self._is_wanted = True
+            self._frame, self._is_wanted = None, True
             self._changed.wait_for(self._has_news, self._settings.read_timeout)
-            frame, self._frame, self._is_wanted = self._frame, None, False
+            frame, self._is_wanted = self._frame, False
             if self._is_closed:
                 return None
             if frame is None:
@@ -84,7 +84,7 @@ class LiveSource:
             return
         frame = Frame(self._camera_id, sequence, captured_at, self._capture.pts_seconds, pixels)
         with self._changed:
-            self._frame = frame
+            self._frame, self._is_wanted = frame, False
             self._changed.notify_all()
 
     def _fail(self, failure: str) -> None:

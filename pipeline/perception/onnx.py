@@ -94,9 +94,7 @@ class YoloxDetector:
         rows: NDArray[np.float32] = output[0]
         return rows
 
-    def _decode(
-        self, rows: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
+    def _decode(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
         """Boxes `(K, 4)` xyxy in letterbox pixels, scores and class numbers, after class-wise suppression."""
         labels = rows[:, 5:].argmax(axis=1)
         scores = rows[:, 4] * rows[np.arange(len(rows)), labels + 5]

@@ -127,15 +127,15 @@ class OpenAiVlm:
         return None if word is None else answer_of_word(word, content)
 
     def _complete(self, prompt: Prompt, request: Mapping[str, Any]) -> dict[str, Any]:
-        """One completion; parameters the server turns out not to know are left out or renamed."""
-        try:
-            return self._http.post("/chat/completions", self._body(prompt, request))
-        except RefusedRequest as error:
-            unknown = {name for name in (_MAX_TOKENS, _TEMPERATURE) if f"'{name}'" in str(error)} - self._unsupported
-            if not unknown:
-                raise
-            self._unsupported |= unknown
-        return self._http.post("/chat/completions", self._body(prompt, request))
+        """One completion, asked again without (or with another name for) a parameter the server names as unknown."""
+        while True:
+            try:
+                return self._http.post("/chat/completions", self._body(prompt, request))
+            except RefusedRequest as error:
+                named = {name for name in (_MAX_TOKENS, _TEMPERATURE) if f"'{name}'" in str(error)}
+                if named <= self._unsupported:
+                    raise
+                self._unsupported |= named
 
     def _body(self, prompt: Prompt, request: Mapping[str, Any]) -> dict[str, Any]:
         body = {"model": self._model, "messages": _messages(prompt), _TEMPERATURE: 0, **request}

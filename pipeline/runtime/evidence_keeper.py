@@ -143,7 +143,8 @@ class EvidenceKeeper:
     def _write(self, candidate: Candidate, frames: list[EncodedFrame]) -> None:
         try:
             clip = encode_clip(frames, self._settings.fps)
-        except InvalidMessage as error:
+        except (InvalidMessage, TransientError) as error:
+            self._metrics.invalid_items.labels("evidence", "clip not made").inc()
             log.warning("clip not made", incident=candidate.id, error=str(error))
             return
         uri = self._put(candidate, "clip.mp4", clip)

@@ -137,16 +137,19 @@ class WatchLoop:
                     self.num_unstored += 1
                     return
                 wait_seconds = min(wait_seconds * 2, _RETRY_TO_SECONDS)
-        if change is not None:
-            self._stored(candidate, change)
-
-    def _stored(self, candidate: Candidate, change: IncidentChange) -> None:
         if candidate.state is CandidateState.OPENED:
-            self.num_incidents += 1
-            self._metrics.candidates.labels(candidate.camera_id, candidate.rule_id).inc()
-            delay = (self._clock.now() - candidate.opened_at).total_seconds()
-            self._metrics.alert_seconds.observe(max(delay, 0.0))
-            self._evidence.schedule_clip(candidate)
+            self._opened(candidate)
+        if change is not None:
+            self._told(candidate, change)
+
+    def _opened(self, candidate: Candidate) -> None:
+        self.num_incidents += 1
+        self._metrics.candidates.labels(candidate.camera_id, candidate.rule_id).inc()
+        delay = (self._clock.now() - candidate.opened_at).total_seconds()
+        self._metrics.alert_seconds.observe(max(delay, 0.0))
+        self._evidence.schedule_clip(candidate)
+
+    def _told(self, candidate: Candidate, change: IncidentChange) -> None:
         self._decisions.record(
             Decision(
                 candidate.camera_id,

@@ -107,7 +107,9 @@ class BackgroundModel:
         is_same = np.abs(luma - candidate) <= _SAME_LUMA
         there_for = self._there_for.ravel()[at] + np.where(is_same, step, -_WEAR * step).astype(np.float32)
         is_new = there_for < 0
-        candidate += np.where(is_new, 1.0, is_same * _share(step, _ADAPT_SECONDS)).astype(np.float32) * (luma - candidate)
+        candidate += np.where(is_new, 1.0, is_same * _share(step, _ADAPT_SECONDS)).astype(np.float32) * (
+            luma - candidate
+        )
         there_for = np.clip(there_for, 0, STAYS_VISIBLE_SECONDS)
         needed = np.minimum(self._known_for.ravel()[at] * _KNOWN_FOR_LONGER, STAYS_VISIBLE_SECONDS)
         is_known = is_same & (there_for >= needed)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pipeline.contracts.frame import Frame, Motion
 from pipeline.contracts.values import Box, Image
-from pipeline.errors import InvalidMessage
 from pipeline.sampling.background import BackgroundModel, Luma, Mask
+from pipeline.sampling.jpeg import Reduction, decode_luma
 from pipeline.settings import SamplingSettings
 
 _LONGEST_SIDE_PX = 320
@@ -35,12 +35,7 @@ _SETTLE_SECONDS = 1.0
 _SPECK_PX = 3
 _BRIDGE_PX = (5, 9)
 """Width and height of the gaps that are closed: parts of one thing mostly stand above each other."""
-_REDUCED = (
-    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
-    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
-    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
-    (0, cv2.IMREAD_GRAYSCALE),
-)
+_REDUCTIONS: tuple[Reduction, ...] = (8, 4, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,12 +96,13 @@ class MotionGate:
             return ()
         picture = cv2.morphologyEx(picture, cv2.MORPH_OPEN, np.ones((_SPECK_PX, _SPECK_PX), np.uint8))
         picture = cv2.morphologyEx(picture, cv2.MORPH_CLOSE, np.ones(_BRIDGE_PX[::-1], np.uint8))
-        _, _, parts, _ = cv2.connectedComponentsWithStats(picture, connectivity=8)
-        large = parts[1:][parts[1:, cv2.CC_STAT_AREA] >= min_pixels]
+        outlines, _ = cv2.findContours(picture, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         scale_x, scale_y = full_size_px[0] / mask.shape[1], full_size_px[1] / mask.shape[0]
         boxes = (
-            Box(float(x * scale_x), float(y * scale_y), float((x + w) * scale_x), float((y + h) * scale_y))
-            for x, y, w, h, _ in large
+            Box(x * scale_x, y * scale_y, (x + width) * scale_x, (y + height) * scale_y)
+            for outline in outlines
+            if _num_pixels(outline) >= min_pixels
+            for x, y, width, height in [cv2.boundingRect(outline)]
         )
         return tuple(sorted(merge_overlapping(boxes), key=lambda box: box.area, reverse=True))
 
@@ -122,13 +118,10 @@ def luma_of(pixels: Image) -> Luma:
 
 def luma_from_jpeg(jpeg: bytes, width_px: int, height_px: int) -> Luma:
     """The same from JPEG bytes, decoded at a fraction of its size; `InvalidMessage` when it cannot be."""
+    longest = max(width_px, height_px)
+    reduction = next((factor for factor in _REDUCTIONS if longest >= factor * _LONGEST_SIDE_PX), 1)
     size = _reduced_size(width_px, height_px)
-    flag = next((flag for factor, flag in _REDUCED if max(width_px, height_px) >= factor * _LONGEST_SIDE_PX))
-    data = np.frombuffer(jpeg, np.uint8)
-    decoded = cv2.imdecode(data, flag) if data.size else None
-    if decoded is None:
-        raise InvalidMessage(f"expected a JPEG of {width_px}x{height_px}, got {len(jpeg)} bytes that cannot be decoded")
-    return np.asarray(cv2.resize(decoded, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(decode_luma(jpeg, reduction), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def merge_overlapping(boxes: Iterable[Box]) -> list[Box]:
@@ -150,6 +143,11 @@ def _around(boxes: Sequence[Box]) -> Box:
         max(box.right for box in boxes),
         max(box.bottom for box in boxes),
     )
+
+
+def _num_pixels(outline: cv2.typing.MatLike) -> float:
+    """Pixels on and inside an outline through pixel centres (Pick's theorem); holes count as inside."""
+    return cv2.contourArea(outline) + cv2.arcLength(outline, closed=True) / 2 + 1
 
 
 def _reduced_size(width_px: int, height_px: int) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 from pipeline.contracts.alert import Delivery
 from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter, IncidentStatus
 from pipeline.store.database import Database
-from pipeline.store.tables import deliveries, incident_changes, incidents
+from pipeline.store.tables import deliveries as delivery_rows
+from pipeline.store.tables import incident_changes, incidents
 
 _STANDING = (IncidentStatus.CONFIRMED, IncidentStatus.UNVERIFIED)
 
@@ -22,14 +23,14 @@ class SqlIncidentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def commit(self, change: IncidentChange, owed: Sequence[Delivery]) -> bool:
+    def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
         """Store incident, change and deliveries in one transaction; False when the change number is taken."""
         with self._database.writing() as connection:
-            if not self._advance(connection, change, is_owed=bool(owed)):
+            if not self._advance(connection, change, is_owed=bool(deliveries)):
                 return False
             connection.execute(insert(incident_changes).values(_change_row(change)))
-            if owed:
-                connection.execute(insert(deliveries), [delivery.model_dump() for delivery in owed])
+            if deliveries:
+                connection.execute(insert(delivery_rows), [delivery.model_dump() for delivery in deliveries])
         return True
 
     def get(self, incident_id: str) -> Incident | None:

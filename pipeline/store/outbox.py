@@ -75,6 +75,13 @@ class SqlOutbox:
         with self._database.writing() as connection:
             return connection.execute(query).rowcount
 
+    def of_incident(self, incident_id: str) -> list[Delivery]:
+        """Every delivery of one incident, in the order of its changes and then by channel."""
+        query = select(deliveries).where(_row.incident_id == incident_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(_row.change_sequence, _row.channel)).all()
+        return [Delivery.model_validate(row._asdict()) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """State to number of deliveries; every state is there."""
         query = select(_row.state, func.count()).group_by(_row.state)

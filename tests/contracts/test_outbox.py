@@ -147,6 +147,17 @@ def test_replay_of_some_leaves_the_others_dead(database: Database, outbox: Outbo
     assert outbox.replay([], LATER) == 0
 
 
+def test_the_deliveries_of_one_incident_are_listed_in_order(database: Database, outbox: Outbox) -> None:
+    """Whatever their state, by change and then by channel; those of other incidents are left out."""
+    first = commit(database, opened(), ["police", "guards"])
+    second = commit(database, followed(first))
+    commit(database, opened(make_candidate(camera_id="yard")))
+    outbox.mark_delivered(f"{first.id}.guards", LATER)
+    found = outbox.of_incident(first.incident.id)
+    assert [delivery.id for delivery in found] == [f"{first.id}.guards", f"{first.id}.police", f"{second.id}.guards"]
+    assert found[0].state is DeliveryState.DELIVERED
+
+
 def test_any_error_text_can_be_kept(database: Database, outbox: Outbox) -> None:
     """A receiver's answer may hold bytes that no database takes; the delivery goes on all the same."""
     change = commit(database, opened())

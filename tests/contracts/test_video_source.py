@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,8 @@ def test_sequence_and_time_increase_strictly(open_one: Opener) -> None:
     source.close()
 
     assert len(frames) == 15
-    assert all(a.sequence < b.sequence for a, b in zip(frames, frames[1:], strict=False))
-    assert all(a.captured_at < b.captured_at for a, b in zip(frames, frames[1:], strict=False))
+    assert all(a.sequence < b.sequence for a, b in pairwise(frames))
+    assert all(a.captured_at < b.captured_at for a, b in pairwise(frames))
     assert all(frame.captured_at.utcoffset() is not None for frame in frames)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.contracts.candidate import Fact
@@ -165,7 +167,7 @@ def test_a_sighting_before_the_tracker_was_sure_counts() -> None:
     """At two frames a second the first box, still without an id, shows which side somebody came from."""
     actor = Actor([(0.0, 372.0, 300.0), (2.0, 440.0, 300.0)], height=100)
     observations = film(3, 2, actor)
-    unsure = [region.__class__(region.box, region.label, 0.6) for region in observations[0].regions]
-    first = type(observations[0])(**{n: getattr(observations[0], n) for n in observations[0].__slots__} | {"regions": tuple(unsure)})
+    unsure = tuple(replace(region, track_id=None) for region in observations[0].regions)
+    first = replace(observations[0], regions=unsure)
     candidates = play(stage(rule(track=CROSSES)), [first, *observations[1:]])
     assert len(opened(candidates)) == 1

@@ -132,11 +132,11 @@ class FullOnceStore(SqlIncidentStore):
         super().__init__(database)
         self._fails_at: ChangeKind | None = fails_at
 
-    def commit(self, change: IncidentChange, owed: Sequence[Delivery]) -> bool:
+    def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
         if change.kind is self._fails_at:
             self._fails_at = None
             raise TransientError("disk full")
-        return super().commit(change, owed)
+        return super().commit(change, deliveries)
 
 
 def test_a_failure_between_two_changes_is_mended_by_trying_again(sqlite_database: Database) -> None:

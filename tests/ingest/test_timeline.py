@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_frames_told_in_decoding_order_are_spread_without_running_away() -> None
     order = [1, 0, 2, 5, 4, 6, 3] + [4 * block + step for block in range(2, 50) for step in (1, 0, 2, -1)]
     times = placed([index / 10 for index in order])
 
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times))
     assert times[-1] == pytest.approx((len(times) - 1) / 10, abs=0.5)  # five frames of ten a second
 
 

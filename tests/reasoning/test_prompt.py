@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -30,21 +31,12 @@ def test_notes_stand_between_the_frames_they_happened_between() -> None:
     """Frames and notes come in order of time, each frame with its second before its picture."""
     notes = (_note(-1, "person 7 appeared"), _note(2, "person 7 entered fence"), _note(9, "person 7 left fence"))
     text = _text(_verdict(request(notes=notes)))
-    wanted = [
-        "before frame 1",
-        "person 7 appeared",
-        "Frame 1 at 0.0 s",
-        "<image>",
-        "between frame 1 and 2",
-        "person 7 entered fence",
-        "Frame 2 at 4.0 s",
-        "<image>",
-        "after frame 2",
-        "person 7 left fence",
-    ]
-    places = [text.index(each) for each in wanted[:4]] + [text.index(each, text.index("<image>")) for each in wanted[4:]]
-    assert places[:7] == sorted(places[:7])
-    assert text.rindex("<image>") < text.index("after frame 2")
+    wanted = (
+        r"before frame 1: .*person 7 appeared.*Frame 1 at 0\.0 s .*<image>.*"
+        r"between frame 1 and 2: .*person 7 entered fence.*Frame 2 at 4\.0 s .*<image>.*"
+        r"after frame 2: .*person 7 left fence"
+    )
+    assert re.search(wanted, text, re.DOTALL)
 
 
 def test_times_are_the_sites() -> None:
@@ -79,7 +71,7 @@ def test_any_rule_gives_a_bounded_prompt(rule: str) -> None:
     assert len(text) < 10_000
     assert text.count('"""') == 2
     assert text.count("<image>") == 2
-    assert not {"<|", "[INST", "</s", "<s>", "\x00", "\x1b"} & {mark for mark in ("<|", "[INST", "</s", "<s>") if mark in text}
+    assert not [mark for mark in ("<|", "[INST", "</s", "<s>", "\x00", "\x1b") if mark in text]
 
 
 def test_a_cut_is_visible() -> None:
@@ -90,7 +82,9 @@ def test_a_cut_is_visible() -> None:
 @pytest.mark.parametrize(
     ("track", "words"),
     [
-        pytest.param({"inside": "yard", "longer_than": 45}, "something is inside yard for longer than 45 s", id="inside"),
+        pytest.param(
+            {"inside": "yard", "longer_than": 45}, "something is inside yard for longer than 45 s", id="inside"
+        ),
         pytest.param({"object": ["dog", "cat"], "enters": "yard"}, "dog or cat enters yard", id="enters"),
         pytest.param({"crosses": "kerb", "direction": "left_to_right"}, "the line kerb left to right", id="crosses"),
         pytest.param({"object": "person", "count_above": 3}, "more than 3 of person", id="count"),

@@ -64,7 +64,7 @@ def test_what_follows_the_schema_is_read() -> None:
         pytest.param("[" * 40_000, "not whole JSON", id="nested without end"),
         pytest.param("x" * 400_000, "characters", id="100k tokens"),
         pytest.param("[1]", "JSON object", id="not an object"),
-        pytest.param("{}", "frames", id="nothing in it"),
+        pytest.param("{}", "required", id="nothing in it"),
         pytest.param(json.dumps(GOOD_REPORT | {"frames": [1, 3]}), "not sent: [3]", id="frame not sent"),
         pytest.param(json.dumps(GOOD_REPORT | {"frames": [0]}), "not sent: [0]", id="frame zero"),
         pytest.param(json.dumps(GOOD_REPORT | {"frames": []}), "no frame", id="no evidence"),

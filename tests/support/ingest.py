@@ -73,7 +73,7 @@ class ScriptedCapture:
         gate: threading.Event | None = None,
         undecodable: frozenset[int] = frozenset(),
     ) -> None:
-        self._pts = list(pts_seconds)
+        self._pts = pts_seconds
         self._gate = gate
         self._undecodable = undecodable
         self._index = -1

@@ -1,0 +1,110 @@
+"""Live sources: latest first, stalls noticed, damage reported."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from pipeline.clock import ManualClock, SystemClock
+from pipeline.errors import TransientError
+from pipeline.ingest import open_source
+from pipeline.ingest.live import LiveSource
+from pipeline.settings import IngestSettings
+from tests.support.ingest import START, ScriptedCapture, camera, mjpeg_camera, read_all, wait_for
+
+ENDLESS = range(10**9)
+"""Presentation times of a camera that never stops."""
+PATIENT = IngestSettings(connect_timeout=5, read_timeout=5)
+
+
+def live(capture: ScriptedCapture, settings: IngestSettings = PATIENT, clock: ManualClock | None = None) -> LiveSource:
+    return LiveSource("cam", capture, settings, clock or ManualClock(START))
+
+
+def test_a_slow_reader_gets_the_latest_frame_and_sees_how_many_it_missed() -> None:
+    """Frames that nobody waits for are skipped, not queued; their numbers are missing from the sequence."""
+    with mjpeg_camera(fps=50) as url:
+        source = open_source(camera(url), PATIENT, SystemClock())
+        first = source.read()
+        time.sleep(0.5)
+        called_at = SystemClock().now()
+        second = source.read()
+        source.close()
+
+    assert first is not None
+    assert second is not None
+    assert second.sequence > first.sequence + 5
+    assert second.captured_at >= called_at
+
+
+def test_captured_at_is_the_clocks_time_of_arrival() -> None:
+    """A live frame is from when it came; the stream's own time is kept beside it."""
+    source = live(ScriptedCapture(ENDLESS), clock=ManualClock(START))
+    frame = source.read()
+    source.close()
+
+    assert frame is not None
+    assert (frame.captured_at, frame.pts_seconds) == (START, frame.sequence)
+
+
+def test_a_stream_that_falls_silent_is_a_transient_error() -> None:
+    """The connection stays open and no frame comes: after the read timeout that is a failure."""
+    with mjpeg_camera(stall_after=4) as url:
+        source = open_source(camera(url), IngestSettings(connect_timeout=5, read_timeout=0.6), SystemClock())
+        with pytest.raises(TransientError, match=r"no new frame|connection was lost"):
+            read_all(source)
+        source.close()
+
+
+def test_a_stream_that_ends_is_a_transient_error_and_frees_the_decoder() -> None:
+    """A live camera never ends by itself, so its end is a lost connection."""
+    capture = ScriptedCapture([])
+    source = live(capture)
+
+    with pytest.raises(TransientError, match="connection was lost"):
+        source.read()
+    assert wait_for(lambda: capture.is_released)
+    source.close()
+
+
+def test_frames_beyond_the_limit_are_a_transient_error() -> None:
+    """A camera set to more pixels than allowed is refused until somebody changes it."""
+    source = live(ScriptedCapture(ENDLESS, size=(100, 100)), IngestSettings(max_pixels=99))
+
+    with pytest.raises(TransientError, match=r"100x100.*max_pixels"):
+        source.read()
+    source.close()
+
+
+def test_closing_ends_a_reader_that_waits_for_a_stalled_stream() -> None:
+    """close from another thread brings the reader back at once, long before the read timeout."""
+    gate = threading.Event()
+    source = live(ScriptedCapture([0.0, 0.1], gate=gate), IngestSettings(read_timeout=60))
+    answers: list[object] = []
+    reader = threading.Thread(target=lambda: answers.extend((source.read(), source.read())))
+    reader.start()
+    source.close()
+    reader.join(10)
+    gate.set()
+
+    assert not reader.is_alive()
+    assert answers[-1] is None
+
+
+@pytest.mark.parametrize(
+    "url", ["rtsp://guard:hunter2@127.0.0.1:9/stream", "http://guard:hunter2@127.0.0.1:9/video"], ids=["rtsp", "http"]
+)
+def test_a_camera_that_does_not_answer_is_a_transient_error_without_its_password(url: str) -> None:
+    """It may answer later; the message names the address and hides the credentials."""
+    with pytest.raises(TransientError) as caught:
+        open_source(camera(url), PATIENT, SystemClock())
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_webcam_that_is_not_there_is_a_transient_error() -> None:
+    """It may be plugged in later."""
+    with pytest.raises(TransientError, match="usb:63"):
+        open_source(camera("usb:63"), PATIENT, SystemClock())
