@@ -156,9 +156,19 @@ def site_schema() -> dict[str, Any]:
     channel = schema["$defs"]["Channel"]
     channel["required"] = [key for key in channel["required"] if key != "name"]
     del channel["properties"]["name"]
+    _allow_shorthand(schema["$defs"])
     schema["properties"]["settings"] = Settings.model_json_schema()
     schema["$defs"] |= schema["properties"]["settings"].pop("$defs", {})
     return schema
+
+
+def _allow_shorthand(models: dict[str, Any]) -> None:
+    """One entry may stand for a list of one, and a schedule is written as text; validators see to both."""
+    schedule = models["Rule"]["properties"]["schedule"]
+    schedule["items"] = {"anyOf": [{"type": "string"}, schedule["items"]]}
+    for model, key in (("Rule", "schedule"), ("Rule", "cameras"), ("Rule", "notify"), ("TrackPredicate", "object")):
+        many = models[model]["properties"][key]
+        models[model]["properties"][key] = {"anyOf": [many["items"], many]}
 
 
 def _read(path: Path) -> str:

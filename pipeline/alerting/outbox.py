@@ -133,8 +133,11 @@ class DeliveryWorker:
     def _ready(self, now: datetime) -> list[DueDelivery]:
         limit = _FIRST_LOOK
         while len(self._in_flight) < self._settings.workers:
+            with self._changed:
+                # Taken before the look: what ends during it still stands in its answer, and must not go out again.
+                busy = frozenset(self._in_flight)
             due = self._outbox.due(now, limit)
-            ready = self._take_places(due)
+            ready = self._take_places([item for item in due if item.delivery.id not in busy])
             if ready or len(due) < limit or limit >= _DEEPEST_LOOK:
                 return ready
             limit *= 4
@@ -147,7 +150,7 @@ class DeliveryWorker:
             for item in due:
                 delivery = item.delivery
                 is_full = taken[delivery.channel] >= self._places_per_channel
-                if delivery.id in self._in_flight or is_full or len(self._in_flight) >= self._settings.workers:
+                if is_full or len(self._in_flight) >= self._settings.workers:
                     continue
                 self._in_flight[delivery.id] = delivery.channel
                 taken[delivery.channel] += 1
@@ -203,14 +206,15 @@ class DeliveryWorker:
 
     def _wait(self, num_failed: int, error: TransientError) -> timedelta:
         """Exponential with full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/),
-        at least what the receiver asked for, at most `retry_to`."""
+        at least what the receiver asked for, at most `retry_to`; long from the start when a person must act."""
         longest = self._settings.retry_to
         if isinstance(error, DeliveryError) and error.needs_mending:
-            return timedelta(seconds=self._random.uniform(longest / 2, longest))
-        # 2.0 ** 30 s is 34 years: past any `retry_to`, before a float overflows.
-        backoff = min(self._settings.retry_from * 2.0 ** min(num_failed, 30), longest)
-        asked = error.retry_after_seconds if isinstance(error, DeliveryError) else None
-        seconds = min(max(self._random.uniform(0, backoff), asked or 0.0), longest)
+            seconds = self._random.uniform(longest / 2, longest)
+        else:
+            # 2.0 ** 30 s is 34 years: past any `retry_to`, before a float overflows.
+            backoff = min(self._settings.retry_from * 2.0 ** min(num_failed, 30), longest)
+            asked = error.retry_after_seconds if isinstance(error, DeliveryError) else None
+            seconds = min(max(self._random.uniform(0, backoff), asked or 0.0), longest)
         return timedelta(seconds=max(seconds, _SHORTEST_WAIT_SECONDS))
 
     def _store(self, delivery_id: str, mark: Callable[[], None]) -> None:
@@ -222,7 +226,7 @@ class DeliveryWorker:
                 log.warning("an attempt's outcome cannot be stored now", delivery=delivery_id, error=str(error))
                 if self._is_closing.is_set():
                     return None
-            self._clock.sleep(self._settings.retry_from)
+            self._clock.sleep(max(self._settings.retry_from, _SHORTEST_WAIT_SECONDS))
 
     def _record(self, due: DueDelivery, outcome: str, reason: str, error: str = "") -> None:
         incident, channel = due.change.incident, due.delivery.channel

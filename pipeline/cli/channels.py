@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from pipeline.alerting.trial import try_channel
-from pipeline.alerting.webhook import WebhookSender
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data, settings_for, start_logging
 from pipeline.cli.output import EXIT_FAILED, count, headline, local_time, out, plain, say_json
 from pipeline.clock import SystemClock
@@ -38,6 +36,9 @@ def send_test(
     \b
       sightline channels test guards --site site.yaml
     """
+    from pipeline.alerting.trial import try_channel
+    from pipeline.alerting.webhook import WebhookSender
+
     site = load_site(site_path)
     start_logging(settings_for(site, log_level="warning"), site)
     sender = WebhookSender(site.site.name, site.site.timezone)
@@ -66,7 +67,9 @@ def replay_dead_letters(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send again what was given up after a day of trying. A running (or the next) `sightline run` delivers it.
+    """Send again what was given up.
+
+    After a day of trying, a delivery is set aside. Replayed, the running (or the next) `sightline run` sends it.
 
     \b
       sightline replay-dead-letters --list --site site.yaml

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.table import Table
 
 from pipeline.cli.configuration import JsonOption
@@ -18,6 +20,8 @@ from pipeline.errors import ConfigError, SiteFileError
 from pipeline.site import Site, load_site, site_schema
 from pipeline.telemetry import hide_credentials
 
+_LOOK: dict[str, Any] = {"box": SIMPLE, "pad_edge": False}
+
 
 def check(
     site_path: Annotated[
@@ -27,7 +31,9 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of site files, for editors.")] = False,
     example: Annotated[bool, typer.Option("--example", help="Print a commented site file to start from.")] = False,
 ) -> None:
-    """Check a site file and say what was understood; every mistake with its line and the nearest right name.
+    """Check a site file and say what was understood.
+
+    Every mistake is named with its line, what was expected and the nearest right name.
 
     \b
       sightline check --example > site.yaml
@@ -105,7 +111,7 @@ def _show(site: Site, path: Path) -> None:
 
 def _camera_table(site: Site) -> Table:
     """Cameras, each with the rules that look at it."""
-    table = Table("camera", "read from", "zones and lines", "rules", title="Cameras", title_justify="left")
+    table = Table("camera", "read from", "zones and lines", "rules", **_LOOK)
     for camera in site.cameras:
         drawn = ", ".join((*camera.zones, *camera.lines)) or "-"
         rules = ", ".join(rule.id for rule in site.rules_for(camera) if rule.enabled) or "none"
@@ -114,7 +120,7 @@ def _camera_table(site: Site) -> Table:
 
 
 def _rule_table(site: Site) -> Table:
-    table = Table("rule", "what", "when it is on", "severity", "tells", title="Rules", title_justify="left")
+    table = Table("rule", "what", "when it is on", "severity", "tells", **_LOOK)
     for rule in site.rules:
         told = ", ".join(channel.name for channel in site.channels_for(rule)) or "nobody"
         table.add_row(rule.id, plain(rule_in_words(rule)), _hours(rule), rule.severity.value, told)
@@ -122,7 +128,7 @@ def _rule_table(site: Site) -> Table:
 
 
 def _channel_table(site: Site) -> Table:
-    table = Table("channel", "format", "tells", "from severity", title="Channels", title_justify="left")
+    table = Table("channel", "format", "tells", "from severity", **_LOOK)
     for name, channel in site.channels.items():
         table.add_row(name, channel.format, ", ".join(channel.tell), channel.min_severity.value)
     return table
@@ -136,7 +142,9 @@ def _hours(rule: Rule) -> str:
 
 def _span(schedule: Schedule) -> str:
     days = ",".join(day for day in DAYS if day in schedule.days) if len(schedule.days) < len(DAYS) else "daily"
-    return f"{days} {schedule.start:%H:%M}-{schedule.end:%H:%M}"
+    days = days.replace("mon,tue,wed,thu,fri", "mon-fri")
+    until = "24:00" if schedule.end == time(0) else f"{schedule.end:%H:%M}"
+    return f"{days} {schedule.start:%H:%M}-{until}"
 
 
 def _remarks(site: Site) -> list[str]:

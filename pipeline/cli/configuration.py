@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 from pydantic import ValidationError
 
-from pipeline.app import Stores, open_stores
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings, load_settings
 from pipeline.site import Site, load_site
 from pipeline.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from pipeline.app import Stores
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -49,6 +51,8 @@ def start_logging(settings: Settings, site: Site | None = None, stream: TextIO |
 @contextmanager
 def kept_data(data_dir: Path | None, site_path: Path | None) -> Iterator[tuple[Stores, tzinfo]]:
     """What a run has kept, opened for looking, and the time zone to show it in (UTC without a site file)."""
+    from pipeline.app import open_stores
+
     site = load_site(site_path) if site_path else None
     settings = settings_for(site, data_dir=data_dir)
     start_logging(settings.model_copy(update={"log_level": "warning"}), site)

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
-import threading
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
-from rich.text import Text
 
-from pipeline.app import build_local, open_stores
-from pipeline.cli.configuration import DataDirOption, settings_for, start_logging
-from pipeline.cli.demo_receiver import DemoReceiver, Received
-from pipeline.cli.demo_truth import Planted, Score, demo_rules, planted_in, score
-from pipeline.cli.one_source import OneSource
-from pipeline.cli.output import EXIT_FAILED, count, out, plain
-from pipeline.cli.report import clock
-from pipeline.cli.report_file import save_report
-from pipeline.cli.run import run_until_stopped
-from pipeline.cli.screens import Screen, choose_screen
-from pipeline.cli.watch import WatchOptions, watch_source
-from pipeline.cli.why import Question, answers
-from pipeline.ingest.pace import Pace
-from pipeline.runtime.local import RunSummary
-from pipeline.scenes import Scene, open_scene
-from pipeline.settings import Settings
-from pipeline.site import Site, parse_site
-
-_SCENE = "yard"
-_SEED = 1
-_MINUTE = timedelta(minutes=1)
+from pipeline.cli.configuration import settings_for
 
 
 def demo(
     source: Annotated[str | None, typer.Option(help="A file or camera of yours instead of the scene.")] = None,
     seconds: Annotated[float, typer.Option(min=10, max=3600, help="Length of the rendered scene.")] = 120.0,
-    data_dir: DataDirOption = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the data here instead of in a temporary folder.")
+    ] = None,
 ) -> None:
-    """Show the whole path at work: a rendered scene, rules, incidents, signed webhooks, a report, and why.
+    """See the whole path at work on a rendered scene.
+
+    Rules, incidents as they come, signed webhooks, a report, and why there was no alert.
 
     \b
       sightline demo
@@ -50,146 +28,10 @@ def demo(
       sightline demo --source usb:0           … or before a camera, until Ctrl-C
     Needs no models, no account and no network; the webhook receiver listens on 127.0.0.1.
     """
+    from pipeline.cli.demo_run import demo_scene, demo_source
+
     folder = data_dir or Path(tempfile.mkdtemp(prefix="sightline-demo-"))
     settings = settings_for(None, data_dir=folder, log_level="warning")
-    status = _demo_scene(settings, seconds) if source is None else _demo_source(settings, source)
+    status = demo_scene(settings, seconds) if source is None else demo_source(settings, source)
     if status:
         raise typer.Exit(status)
-
-
-@dataclass(frozen=True, slots=True)
-class SceneRun:
-    """A finished run of the rendered scene."""
-
-    site: Site
-    scene: Scene
-    started_at: datetime
-    summary: RunSummary
-    screen: Screen
-    receiver: DemoReceiver
-
-
-def _demo_source(settings: Settings, source: str) -> int:
-    """Motion anywhere in the picture of a file or camera."""
-    report = settings.data_dir / "report.html"
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with DemoReceiver(_say_received) as receiver:
-        given = OneSource(source, (), {}, {}, {}, webhook=receiver.url, secret=receiver.secret)
-        summary, status = watch_source(given, settings, WatchOptions(speed=0.0, save=report, as_json=False))
-    _say_deliveries(receiver, summary)
-    out().print(f"look back: sightline incidents list --data-dir {shlex.quote(str(settings.data_dir))}")
-    return status
-
-
-def _demo_scene(settings: Settings, seconds: float) -> int:
-    scene = open_scene(_SCENE, seed=_SEED, seconds=seconds)
-    # Whole minutes that end about now: the times shown are of today, and `why` may be asked by the minute.
-    started_at = (datetime.now(UTC) - timedelta(seconds=seconds)).replace(second=0, microsecond=0)
-    out().print(f"Rendering {clock(seconds)} of the scene {_SCENE!r} and watching it as fast as this machine can.\n")
-    with DemoReceiver(_say_received) as receiver:
-        site = _site(settings.data_dir, scene, seconds, receiver)
-        start_logging(settings, site)
-        with choose_screen(UTC, as_json=False, quiet=False, live=False) as screen:
-            pace = Pace(speed=0.0, start_at=started_at)
-            with build_local(site, settings, pace=pace, listener=screen) as runtime:
-                summary, status = run_until_stopped(runtime, threading.Event())
-    if status:
-        return status
-    return _conclude(SceneRun(site, scene, started_at, summary, screen, receiver), settings)
-
-
-def _site(data_dir: Path, scene: Scene, seconds: float, receiver: DemoReceiver) -> Site:
-    """The demo's site; a copy without the receiver's secret stays in the data folder for `--site`."""
-    document: dict[str, Any] = {
-        "site": {"name": "demo", "timezone": "UTC"},
-        "cameras": [
-            {
-                "id": _SCENE,
-                "url": f"synthetic:{_SCENE}?seed={_SEED}&seconds={seconds:g}",
-                "zones": {name: [list(point) for point in points] for name, points in scene.zones.items()},
-                "lines": {name: [list(point) for point in points] for name, points in scene.lines.items()},
-            }
-        ],
-        "rules": demo_rules(),
-        "settings": {"data_dir": str(data_dir.absolute())},
-    }
-    data_dir.mkdir(parents=True, exist_ok=True)
-    (data_dir / "site.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    document["channels"] = {"demo": {"webhook": receiver.url, "secret": receiver.secret, "allow_private": True}}
-    return parse_site(yaml.safe_dump(document), "demo", {})
-
-
-def _say_received(message: Received) -> None:
-    kind = str(message.body.get("type", "?"))
-    signature = ("signature good", "green") if message.is_genuine else ("SIGNATURE WRONG", "bold red")
-    out().print(
-        Text.assemble(("    webhook received  ", "dim"), plain(kind), "  ", signature, (f"  {message.id}", "dim"))
-    )
-
-
-def _conclude(run: SceneRun, settings: Settings) -> int:
-    """Against the truth, the deliveries, the report and an example of `why`; the exit status."""
-    planted = planted_in(run.scene)
-    seen = [(i.rule_id, (i.opened_at - run.started_at).total_seconds()) for i in run.screen.incidents.values()]
-    result = score(planted, seen)
-    _say_score(planted, result)
-    out().print(
-        f"\n{run.summary.frames_read} frames in {run.summary.elapsed_seconds:.1f} s, "
-        f"{run.summary.media_seconds / max(run.summary.elapsed_seconds, 0.001):.1f} times as fast as live"
-    )
-    is_delivered = _say_deliveries(run.receiver, run.summary)
-    report = settings.data_dir / "report.html"
-    save_report(
-        report, run.site, settings, run.started_at, run.summary, list(run.screen.incidents), run.summary.failures
-    )
-    out().print(f"report: {report}")
-    _say_why(run, settings, planted)
-    return 0 if result.is_perfect and is_delivered and not run.summary.failures else EXIT_FAILED
-
-
-def _say_score(planted: list[Planted], result: Score) -> None:
-    console = out()
-    console.print("\nPlanted in the scene, and what came of it:", style="bold")
-    for event in planted:
-        at = clock(event.start_seconds)
-        if event in result.found:
-            verdict = Text(f"found by {event.rule_id} at {clock(result.found[event])}", "green")
-        elif event in result.quiet:
-            verdict = Text("near miss, no alert", "green")
-        else:
-            verdict = Text("near miss, ALERTED" if event.is_near_miss else f"MISSED by {event.rule_id}", "bold red")
-        console.print(Text(f"  {at:>5}  {event.text:<48}") + verdict)
-    for rule_id, seconds in result.false:
-        console.print(Text(f"  {clock(seconds):>5}  nothing {'':<40}ALERTED by {rule_id}", "bold red"))
-
-
-def _say_deliveries(receiver: DemoReceiver, summary: RunSummary) -> bool:
-    """Whether every webhook came, and came genuine."""
-    genuine = sum(message.is_genuine for message in receiver.received.values())
-    total = len(receiver.received)
-    out().print(
-        f"{count(total, 'webhook')} received, {genuine} with a good signature; {summary.pending_deliveries} owed"
-    )
-    return genuine == total and not summary.pending_deliveries and not summary.dead_deliveries
-
-
-def _say_why(run: SceneRun, settings: Settings, planted: list[Planted]) -> None:
-    """Ask about a near miss and show how to ask more."""
-    near = next((p for p in planted if p.is_near_miss and p.rule_id == "loitering"), None) or next(iter(planted), None)
-    if near is None:
-        return
-    start = (run.started_at + timedelta(seconds=near.start_seconds)).replace(second=0, microsecond=0)
-    rules = {rule.id: rule for rule in run.site.rules}
-    stores = open_stores(settings, must_exist=True)
-    try:
-        counts = stores.decisions.between(_SCENE, start, start + _MINUTE, near.rule_id)
-    finally:
-        stores.close()
-    incidents = [i for i in run.screen.incidents.values() if start <= i.opened_at < start + _MINUTE]
-    asked = Question(_SCENE, start, start + _MINUTE, UTC, counts, incidents, rules, near.rule_id)
-    site = shlex.quote(str(settings.data_dir / "site.yaml"))
-    out().print("\nWhy was there no alert for that near miss?" if near.is_near_miss else "\nWhy?", style="bold")
-    out().print(f"  sightline why --site {site} --camera {_SCENE} --rule {near.rule_id} --at {start:%Y-%m-%dT%H:%M}")
-    for sentence in answers(asked):
-        out().print(f"  {plain(sentence)}")
-    out().print(f"More: sightline incidents list --site {site}")

@@ -7,9 +7,11 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from pipeline.alerting.addresses import AddressGuard
@@ -32,6 +34,8 @@ _CLOCK_LOOK_SECONDS = 0.2
 _CLOCK_SLACK_SECONDS = 0.1
 _WRITTEN_ON = datetime(2025, 1, 1, tzinfo=UTC)
 """No right clock shows a time before this program was written."""
+_AT_ONCE = 8
+"""Cameras and channels looked at side by side: most of it is waiting."""
 _PROBE = "doctor/probe.txt"
 
 
@@ -44,6 +48,20 @@ class Finding:
     found: str
     advice: str = ""
     """What to do; empty when all is well."""
+
+
+def examine(site: Site, settings: Settings) -> Iterator[Finding]:
+    """Every finding, the quick ones first."""
+    yield examine_disk(settings)
+    yield from examine_storage(settings)
+    yield examine_clock(site)
+    waiting: list[Callable[[], Finding]] = [partial(examine_camera, c, settings.ingest) for c in site.cameras]
+    waiting += [partial(examine_channel, channel) for channel in site.channels.values()]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(lambda look: look(), waiting)
+    yield examine_detector(site.models, settings.perception)
+    yield examine_encoder(site.models, settings.perception)
+    yield examine_vlm(site.models, settings.reasoning)
 
 
 def examine_disk(settings: Settings) -> Finding:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import getpass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.alerting.policy import DeliveryPolicy
-from pipeline.app import Stores
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
 from pipeline.cli.output import change_line, headline, local_time, out, plain, say_json
 from pipeline.cli.screens import incident_table
@@ -21,6 +20,9 @@ from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus
 from pipeline.errors import ConfigError
 from pipeline.incidents.recorder import IncidentRecorder, Plan
 from pipeline.site import load_site
+
+if TYPE_CHECKING:
+    from pipeline.app import Stores
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and acknowledge incidents.")
 

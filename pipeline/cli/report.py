@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.cli.output import headline, plain
 from pipeline.cli.pictures import data_uri, shrink
 from pipeline.cli.rule_words import rule_in_words
-from pipeline.contracts.candidate import Fact, KeyFrame
+from pipeline.contracts.candidate import KeyFrame
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import Incident, IncidentStatus
 from pipeline.contracts.rule import Rule
@@ -104,7 +104,7 @@ def _card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceS
         "at": clock((incident.opened_at - head.started_at).total_seconds()),
         "span": f"{clock(start)}–{clock(end)}",
         "mark": _mark(start, end, head.duration_seconds),
-        "facts": [_fact(fact, head) for fact in candidate.facts],
+        "facts": [(clock((fact.at - head.started_at).total_seconds()), fact.text) for fact in candidate.facts],
         "reason": assessment.reason if assessment else "",
         "probability": assessment.probability if assessment else None,
         "model": assessment.model_id if assessment else "",
@@ -121,19 +121,6 @@ def _mark(start: float, end: float, duration: float) -> tuple[float, float]:
     left = min(max(start / duration * 100, 0.0), 100.0 - _MIN_MARK_PERCENT)
     width = min(max((end - start) / duration * 100, _MIN_MARK_PERCENT), 100.0 - left)
     return round(left, 2), round(width, 2)
-
-
-def _fact(fact: Fact, head: ReportHead) -> dict[str, str]:
-    measured = ""
-    if fact.value is not None:
-        measured = f"{fact.value:g} {fact.unit}".strip()
-        if fact.threshold is not None:
-            measured += f", limit {fact.threshold:g} {fact.unit}".rstrip()
-    return {
-        "at": clock((fact.at - head.started_at).total_seconds()),
-        "text": fact.text,
-        "measured": measured,
-    }
 
 
 def _key_frame(

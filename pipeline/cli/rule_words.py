@@ -127,13 +127,22 @@ def read_rule(text: str) -> RuleBody:
 
 
 def rule_in_words(rule: Rule) -> str:
-    """`person inside fence longer_than 45 s`, or the operator's own words."""
-    where = f" in {rule.zone}" if rule.zone else ""
-    if rule.track is None:
+    """The other way round: a rule as a sentence of the language, or the operator's own words."""
+    where = f" inside {rule.zone}" if rule.zone else ""
+    track = rule.track
+    if track is None:
         return f"“{rule.when}”{where}"
-    set_fields = rule.track.model_dump(exclude_defaults=True, exclude={"object"})
-    verbs = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in set_fields.items())
-    return f"{' or '.join(rule.track.object)} {verbs}{where}"
+    what = "anything" if ANY_OBJECT in track.object else " or ".join(track.object)
+    if track.count_above is not None:
+        return f"more than {track.count_above} {what}{where}"
+    for verb in ("enters", "leaves", "inside", "crosses"):
+        if name := getattr(track, verb):
+            lasting = f" longer than {track.longer_than:g} s" if track.longer_than is not None else ""
+            way = f" {track.direction.replace('_', ' ')}" if track.direction != "any" else ""
+            return f"{what} {verb} {name}{lasting}{way}{where}"
+    if track.left_behind is not None:
+        return f"{what} left behind {track.left_behind:g} s{where}"
+    return f"{what} faster than {track.faster_than:g} of its own heights a second{where}"
 
 
 def _objects(text: str) -> list[str]:

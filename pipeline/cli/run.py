@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.app import build_local
 from pipeline.cli.configuration import (
     DataDirOption,
     JsonOption,
@@ -22,11 +21,12 @@ from pipeline.cli.output import EXIT_FAILED, err, say_json, say_warning
 from pipeline.cli.screens import choose_screen
 from pipeline.cli.signals import stop_on_signals
 from pipeline.errors import ConfigError
-from pipeline.ingest.pace import Pace
-from pipeline.runtime.local import LocalRuntime, RunSummary
 from pipeline.settings import Settings
 from pipeline.site import load_site
 from pipeline.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from pipeline.runtime.local import LocalRuntime, RunSummary
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print incidents; logs stay.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch the cameras of a site file, live, until stopped.
+    """Watch the cameras of a site file until stopped.
 
     \b
       sightline run site.yaml
@@ -53,6 +53,9 @@ def run(
     Ctrl-C or SIGTERM finishes what was accepted and ends; a second one ends at once. Started again on the same
     data folder, it resumes the verifications and deliveries that were still owed.
     """
+    from pipeline.app import build_local
+    from pipeline.ingest.pace import Pace
+
     site = load_site(site_path)
     settings = settings_for(
         site, data_dir=data_dir, metrics_port=metrics_port, log_level=log_level, log_format=log_format

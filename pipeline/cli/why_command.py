@@ -6,13 +6,12 @@ import difflib
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.app import Stores
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
 from pipeline.cli.output import err, out, plain, say_json
 from pipeline.cli.screens import incident_table
@@ -23,6 +22,9 @@ from pipeline.contracts.incident import Incident, IncidentFilter
 from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError
 from pipeline.site import load_site
+
+if TYPE_CHECKING:
+    from pipeline.app import Stores
 
 _MOST_INCIDENTS = 500
 _LONGEST_INCIDENT = timedelta(days=7)
@@ -38,7 +40,9 @@ def why(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why there was an alert, or why there was none: every gate's verdict with its numbers.
+    """Say why there was an alert, or why there was none.
+
+    One sentence that answers, then every gate's verdict with its numbers and thresholds.
 
     \b
       sightline why --camera yard --at 22:14 --site site.yaml

@@ -62,6 +62,11 @@ class _Story:
         while len(self.facts) > _MAX_FACTS:
             del self.facts[next(iter(self.facts))]
 
+    @property
+    def starts_seconds(self) -> float:
+        """Time of the first picture or of the first fact, whichever is earlier."""
+        return min([self.album.starts_seconds, *(fact.at.timestamp() for fact in self.facts.values())])
+
     def is_news(self, seconds: float) -> bool:
         """Whether it grew so much since it was last told that it should be told again."""
         has_grown = self.peak >= self._told_peak * _GROWTH or not self._told_facts.issuperset(self.facts)
@@ -169,7 +174,7 @@ class RuleWatch:
             threshold=self.machine.on,
             facts=tuple(story.facts.values()),
             key_frames=story.album.key_frames(self._max_key_frames),
-            track_notes=track_notes(scene.book, scene.areas, size, story.album.starts_seconds, track_ids),
+            track_notes=track_notes(scene.book, scene.areas, size, story.starts_seconds, track_ids),
             picture_size=size,
             models=self._models,
         )

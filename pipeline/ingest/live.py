@@ -41,7 +41,7 @@ class LiveSource:
     def read(self) -> Frame | None:
         """The next frame to arrive; `TransientError` when none does for the read timeout."""
         with self._changed:
-            self._frame, self._is_wanted = None, True
+            self._ask()
             self._changed.wait_for(self._has_news, self._settings.read_timeout)
             frame, self._is_wanted = self._frame, False
             if self._is_closed:
@@ -57,6 +57,10 @@ class LiveSource:
             self._is_closed = True
             self._changed.notify_all()
         self._thread.join(_FAREWELL_SECONDS)
+
+    def _ask(self) -> None:
+        """Want a frame from now on; one that came after an earlier reader had given up is too old."""
+        self._frame, self._is_wanted = None, True
 
     def _has_news(self) -> bool:
         return self._frame is not None or bool(self._failure) or self._is_closed

@@ -165,7 +165,7 @@ def open_usb(index: int) -> OpenCvCapture:
 
 
 def _check_file(path: Path) -> None:
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, False for a name that is too long
         raise ConfigError(f"{path}: expected a video file, there is none of that name; check the path")
     if not path.is_file():
         raise ConfigError(f"{path}: expected a video file, got a folder or a device; name one file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -24,6 +25,7 @@ from pipeline.settings import IngestSettings
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _NETWORK = ("rtsp", "rtsps", "rtmp", "http", "https")
+_SCHEMES = (*_NETWORK, "usb", "file", "synthetic")
 _SYNTHETIC_KEYS = ("seed", "seconds", "fps", "size")
 _DEFAULT_FPS = 10.0
 _AS_FAST_AS_READ = Pace()
@@ -83,15 +85,14 @@ def _open(camera: Camera, settings: IngestSettings, clock: Clock, pace: Pace) ->
 def _scheme(url: str) -> str:
     """The URL's scheme in lower case; empty for a path."""
     match = _SCHEME.match(url)
-    if match is None or Path(url).exists():
+    scheme = match.group(1).lower() if match else ""
+    if not scheme or scheme in _SCHEMES:
+        return scheme
+    if os.path.exists(url):  # noqa: PTH110 - a path with a colon; unlike Path.exists, False for one that is too long
         return ""
-    scheme = match.group(1).lower()
-    known = (*_NETWORK, "usb", "file", "synthetic")
-    if scheme not in known:
-        near = difflib.get_close_matches(scheme, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"expected a file's path or one of {', '.join(known)}; got the scheme {scheme!r}{hint}")
-    return scheme
+    near = difflib.get_close_matches(scheme, _SCHEMES, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"expected a file's path or one of {', '.join(_SCHEMES)}; got the scheme {scheme!r}{hint}")
 
 
 def _usb_index(url: str) -> int:

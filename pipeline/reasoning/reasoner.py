@@ -52,7 +52,7 @@ class VlmReasoner:
         self._model.warm_up()
 
     def assess(self, request: VerificationRequest) -> Assessment:
-        """Judge one candidate; blocks for at most `deadline` and the request then under way."""
+        """Judge one candidate; blocks for at most what is left of `deadline`, and the request then under way."""
         judgement = _Judgement(self._model, self._settings, self._clock, self._breaker, request)
         assessment = judgement.run()
         log.info(
@@ -87,7 +87,9 @@ class _Judgement:
         self._breaker = breaker
         self._request = request
         self._started_at = clock.now()
-        self._until = clock.monotonic() + settings.deadline
+        queued_at = request.queued_at or self._started_at
+        self._waited_seconds = max((self._started_at - queued_at).total_seconds(), 0.0)
+        self._until = clock.monotonic() + settings.deadline - self._waited_seconds
         self._verdict = Verdict.UNVERIFIED
         self._reason = ""
         self._probability: float | None = None
@@ -100,6 +102,10 @@ class _Judgement:
 
     def run(self) -> Assessment:
         """Verdict, report, assessment."""
+        if self._waited_seconds > self._settings.deadline:
+            waited = f"waited {self._waited_seconds:.0f} s for a verdict, the limit is {self._settings.deadline:.0f} s"
+            self._conclude(Verdict.UNVERIFIED, waited)
+            return self._assessment()
         pictures = self._pictures()
         if not pictures:
             self._conclude(Verdict.UNVERIFIED, "there is no picture to judge")

@@ -78,7 +78,7 @@ class TransformersVlm:
                 raise StageFailed(f"{self.model_id} is not loaded; call warm_up first")
             try:
                 yield self._loaded
-            except (ValueError, TypeError, IndexError) as error:
+            except (ValueError, IndexError) as error:
                 raise InvalidMessage(f"{self.model_id} cannot take this prompt: {error}") from error
             except RuntimeError as error:
                 raise TransientError(f"{self.model_id} failed: {error}") from error
@@ -131,9 +131,11 @@ def _load(name: str, device: str) -> _Loaded:
         raise ConfigError(
             f"models.vlm: {name} needs more packages: pip install 'sightline[models]' ({error})"
         ) from error
-    if name.startswith(("/", "./", "../", "~")) and not Path(name).expanduser().is_dir():
-        raise ConfigError(f"models.vlm: there is no folder {name}")
-    name = str(Path(name).expanduser()) if name.startswith("~") else name
+    if name.startswith(("/", "./", "../", "~")):
+        # Anything else that is no folder is an id; a missing folder must not be looked for on the hub.
+        name = str(Path(name).expanduser())
+        if not Path(name).is_dir():
+            raise ConfigError(f"models.vlm: there is no folder {name}")
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     dtype = torch.float32 if place == "cpu" else torch.bfloat16
     with _loading(name):
@@ -162,7 +164,7 @@ def _loading(name: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ConfigError(f"models.vlm: {name} needs another package: {error}") from error
+        raise ConfigError(f"models.vlm: {name} needs another package: {' '.join(str(error).split())}") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
         raise ConfigError(
             f"models.vlm: cannot load {name} as an image-text-to-text model; expected a Hugging Face id or a folder "

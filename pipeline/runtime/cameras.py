@@ -99,13 +99,15 @@ class CameraLoop:
         return source
 
     def _read_all(self, source: VideoSource) -> None:
-        first_at = None
+        first_at, expected_sequence = None, None
         while not self._stopping.is_set():
             frame = source.read()
             if frame is None:
                 break
             first_at = first_at or frame.captured_at
             self.counts.frames_read += 1
+            self._count_skipped(frame.sequence - expected_sequence if expected_sequence is not None else 0)
+            expected_sequence = frame.sequence + 1
             self.counts.media_seconds = (frame.captured_at - first_at).total_seconds()
             self._metrics.frames_read.labels(self.camera_id).inc()
             self._metrics.camera_up.labels(self.camera_id).set(1)
@@ -115,6 +117,12 @@ class CameraLoop:
             if self.counts.frames_read % _PROGRESS_EVERY_FRAMES == 0:
                 self._on_progress(self.camera_id, self.counts.frames_read, source.expected_frames)
         self._on_progress(self.camera_id, self.counts.frames_read, source.expected_frames)
+
+    def _count_skipped(self, num_skipped: int) -> None:
+        """A live source that went on to its latest frame leaves a gap in the sequence."""
+        if num_skipped > 0:
+            self.counts.frames_dropped += num_skipped
+            self._metrics.frames_dropped.labels(self.camera_id, "reader behind").inc(num_skipped)
 
     def _hand_on(self, sampled: SampledFrame, is_live: bool) -> None:
         self.counts.frames_sampled += 1

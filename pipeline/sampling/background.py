@@ -80,25 +80,24 @@ class BackgroundModel:
         """Which pixels show neither the background nor a second known appearance; learns from the picture."""
         step = min(step_seconds, _LONGEST_STEP_SECONDS)
         now = luma.astype(np.float32)
-        difference = cv2.absdiff(_contrast(now), _contrast(self._background))
-        changed = (difference > self._threshold(difference)) & (
-            cv2.absdiff(now, self._background) > _MIN_LUMA / self._sensitivity
-        )
+        difference = np.abs(_contrast(now) - _contrast(self._background))
+        is_other_luma = np.abs(now - self._background) > _MIN_LUMA / self._sensitivity
+        changed = is_other_luma & (difference > self._threshold(difference))
         self._learn(now, difference, changed, step)
         return self._weigh_candidates(now, changed, step)
 
     def _threshold(self, difference: Floats) -> Floats:
         """Per pixel: its own noise, or what the whole picture makes now if that is more."""
         noise_now = float(np.median(difference[::4, ::4]))
-        threshold = cv2.max(self._noise, noise_now) * (_NOISES / self._sensitivity)
-        return np.asarray(cv2.max(threshold, _MIN_CONTRAST / self._sensitivity), np.float32)
+        threshold = np.maximum(self._noise, noise_now) * (_NOISES / self._sensitivity)
+        return np.asarray(np.maximum(threshold, _MIN_CONTRAST / self._sensitivity), np.float32)
 
     def _learn(self, now: Floats, difference: Floats, changed: Mask, step: float) -> None:
         unchanged = (~changed).view(np.uint8)
         cv2.accumulateWeighted(now, self._background, _share(step, _ADAPT_SECONDS), unchanged)
         cv2.accumulateWeighted(difference, self._noise, _share(step, _NOISE_SECONDS), unchanged)
-        cv2.add(self._known_for, step, self._known_for, unchanged)
-        cv2.min(self._known_for, STAYS_VISIBLE_SECONDS, self._known_for)
+        self._known_for += np.float32(step) * unchanged
+        np.minimum(self._known_for, STAYS_VISIBLE_SECONDS, out=self._known_for)
 
     def _weigh_candidates(self, now: Floats, changed: Mask, step: float) -> Mask:
         """Learn what stands in place of the background; few pixels at a time, so by index."""

@@ -85,18 +85,17 @@ class MotionGate:
     def _is_global(self, luma: Luma, changed_fraction: float) -> bool:
         if changed_fraction > _GLOBAL_SHARE:
             return True
-        jumped = np.count_nonzero(cv2.absdiff(luma, self._last_luma) > _JUMP_LUMA)
-        return jumped > _JUMP_SHARE * luma.size and changed_fraction > _JUMP_CHANGED_SHARE
+        jumped = float(np.mean(np.asarray(cv2.absdiff(luma, self._last_luma)) > _JUMP_LUMA))
+        return jumped > _JUMP_SHARE and changed_fraction > _JUMP_CHANGED_SHARE
 
     def _regions(self, mask: Mask, full_size_px: tuple[int, int]) -> tuple[Box, ...]:
         """Boxes in full pixels around what hangs together and is large enough, largest first."""
         min_pixels = self._settings.min_area * mask.size
-        picture = mask.view(np.uint8)
-        if np.count_nonzero(picture) < min_pixels:
+        if np.count_nonzero(mask) < min_pixels:
             return ()
-        picture = cv2.morphologyEx(picture, cv2.MORPH_OPEN, np.ones((_SPECK_PX, _SPECK_PX), np.uint8))
-        picture = cv2.morphologyEx(picture, cv2.MORPH_CLOSE, np.ones(_BRIDGE_PX[::-1], np.uint8))
-        outlines, _ = cv2.findContours(picture, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        clean = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((_SPECK_PX, _SPECK_PX), np.uint8))
+        whole = cv2.morphologyEx(clean, cv2.MORPH_CLOSE, np.ones(_BRIDGE_PX[::-1], np.uint8))
+        outlines, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         scale_x, scale_y = full_size_px[0] / mask.shape[1], full_size_px[1] / mask.shape[0]
         boxes = (
             Box(x * scale_x, y * scale_y, (x + width) * scale_x, (y + height) * scale_y)
@@ -119,7 +118,7 @@ def luma_of(pixels: Image) -> Luma:
 def luma_from_jpeg(jpeg: bytes, width_px: int, height_px: int) -> Luma:
     """The same from JPEG bytes, decoded at a fraction of its size; `InvalidMessage` when it cannot be."""
     longest = max(width_px, height_px)
-    reduction = next((factor for factor in _REDUCTIONS if longest >= factor * _LONGEST_SIDE_PX), 1)
+    reduction: Reduction = next((factor for factor in _REDUCTIONS if longest >= factor * _LONGEST_SIDE_PX), 1)
     size = _reduced_size(width_px, height_px)
     return np.asarray(cv2.resize(decode_luma(jpeg, reduction), size, interpolation=cv2.INTER_AREA), np.uint8)
 

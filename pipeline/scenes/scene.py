@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.contracts.rule import Line, Polygon
-from pipeline.contracts.values import Box, Image
+from pipeline.contracts.values import Box, Image, NormalisedPoint
 from pipeline.scenes.backdrop import Tree
 from pipeline.scenes.draw import Brush, exposed
 from pipeline.scenes.events import true_events
@@ -44,15 +43,17 @@ class Script:
 
 
 class Scene:
-    """Pure in script, seed and time: the same moment gives the same bytes, in any order. Not for two threads."""
+    """Pure in script, seed and time: the same moment gives the same bytes, in any order."""
 
     def __init__(self, script: Script, seed: int) -> None:
         self.name = script.name
         self.duration_seconds = script.duration_seconds
-        self.zones: dict[str, Polygon] = {
+        self.zones: dict[str, tuple[NormalisedPoint, ...]] = {
             name: script.view.normalised(corners) for name, corners in (script.zones or {}).items()
         }
-        self.lines: dict[str, Line] = {name: _line(script.view, ends) for name, ends in (script.lines or {}).items()}
+        self.lines: dict[str, tuple[NormalisedPoint, NormalisedPoint]] = {
+            name: _line(script.view, ends) for name, ends in (script.lines or {}).items()
+        }
         self._script = script
         self._seed = seed
         rng = np.random.default_rng((seed, 7))
@@ -109,7 +110,7 @@ def _depth(actor: Actor, pose: Pose) -> float:
     return pose.z - (0.3 * math.cos(pose.heading) if actor.label == "suitcase" else 0.2 * math.sin(pose.heading))
 
 
-def _line(view: View, ends: tuple[Point, Point]) -> Line:
+def _line(view: View, ends: tuple[Point, Point]) -> tuple[NormalisedPoint, NormalisedPoint]:
     first, second = view.normalised(ends)
     return first, second
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -240,22 +240,26 @@ def _compile(at: float, start: Point, steps: tuple[Step, ...]) -> list[Leg]:
 
 def _named(leg: Leg) -> Leg:
     """A person's leg: handling a bag is standing."""
-    action = "stand" if leg.action in ("put_down", "pick_up") else leg.action
-    return Leg(leg.start_seconds, leg.end_seconds, leg.start, leg.end, leg.heading, leg.travelled, action)
+    return replace(leg, action="stand") if leg.action in ("put_down", "pick_up") else leg
 
 
 def _bag_legs(legs: list[Leg], until: float) -> list[Leg]:
     """The bag goes with its bringer, stands between `put_down` and `pick_up`, and stays if never taken."""
     bag: list[Leg] = []
-    spot: Point | None = None
+    put_down: Leg | None = None
     for leg in legs:
-        if leg.action == "put_down":
-            spot = leg.start
-        action, start, end = ("carried", leg.start, leg.end) if spot is None else ("left", spot, spot)
-        bag.append(Leg(leg.start_seconds, leg.end_seconds, start, end, leg.heading, leg.travelled, action))
-        if leg.action == "pick_up":
-            spot = None
-    if spot is not None:
-        last = bag[-1]
-        bag.append(Leg(last.end_seconds, until, spot, spot, last.heading, last.travelled, "left"))
+        put_down = leg if leg.action == "put_down" else put_down
+        bag.append(
+            replace(leg, action="carried")
+            if put_down is None
+            else _standing(put_down, leg.start_seconds, leg.end_seconds)
+        )
+        put_down = None if leg.action == "pick_up" else put_down
+    if put_down is not None:
+        bag.append(_standing(put_down, legs[-1].end_seconds, until))
     return bag
+
+
+def _standing(put_down: Leg, start_seconds: float, end_seconds: float) -> Leg:
+    """A bag where and as it was put down."""
+    return replace(put_down, start_seconds=start_seconds, end_seconds=end_seconds, action="left")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -298,6 +298,34 @@ def test_no_more_attempts_at_once_than_there_are_workers() -> None:
     bench = Bench(send, *entries, channels={name: make_channel(name=name) for name in names}, workers=2)
     assert bench.worker.run_once() == 6
     assert 1 <= most[0] <= 2
+
+
+def test_an_attempt_that_ends_while_the_outbox_is_read_is_not_made_again() -> None:
+    """The answer of a look may be older than an outcome; what was under way when it began is left alone."""
+    sent: list[str] = []
+    may_answer = threading.Event()
+
+    class SlowToRead(MemoryOutbox):
+        def due(self, now: datetime, limit: int) -> list[DueDelivery]:
+            found = super().due(now, limit)
+            if sent and not may_answer.is_set():
+                may_answer.set()
+                wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("deliver-")])
+            return found
+
+    def send(change: IncidentChange, channel: Channel) -> None:
+        sent.append(change.id)
+        may_answer.wait(GIVE_UP_SECONDS)
+
+    bench = Bench(send, outbox=SlowToRead([make_due(make_change())]))
+    with Running(bench.worker):
+        wait_until(lambda: sent != [])
+        bench.worker.wake()
+        wait_until(may_answer.is_set)
+        bench.outbox.add(make_due(make_change(sequence=2)))
+        bench.worker.wake()
+        wait_until(lambda: bench.outbox.counts()["delivered"] == 2)
+    assert sent == ["incident1.1", "incident1.2"]
 
 
 def test_a_database_that_cannot_be_read_is_waited_for() -> None:

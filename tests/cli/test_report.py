@@ -59,10 +59,10 @@ def test_the_page_needs_nothing_from_outside() -> None:
 
 
 def test_shows_pictures_facts_and_boxes() -> None:
-    """A card has the annotated picture, the facts with their numbers, and boxes over the key pictures."""
+    """A card has the annotated picture, the facts, and boxes over the key pictures."""
     page = render_report(HEAD, [incident()], PictureShelf())
     assert page.count("data:image/jpeg;base64,") == 2
-    assert "47 s, limit 45 s" in page
+    assert "stayed in fence for 47 s (limit 45 s)" in page
     assert '<rect x="40.0" y="30.0" width="50.0" height="120.0">' in page
 
 
@@ -94,7 +94,7 @@ def test_nothing_found_is_said() -> None:
     """An empty report says that nothing was seen, and what was watched for."""
     page = render_report(replace(HEAD, duration_seconds=0.0, frames_read=0), [], PictureShelf())
     assert "Nothing that the rules ask for was seen" in page
-    assert "any inside fence, longer than 45.0" in page
+    assert "anything inside fence longer than 45 s" in page
 
 
 def test_clock() -> None:

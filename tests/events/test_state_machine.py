@@ -164,7 +164,14 @@ def test_a_clock_set_back_does_not_silence_a_rule() -> None:
     [
         (LASTING, [(0, 0.0)], Gate.PREDICATE, "not met", 0.0, 1.0),
         (LASTING, [(0, 1.0), (0.2, 1.0)], Gate.DWELL, "dwell", 0.2, 0.5),
-        (LASTING | {"cooldown": 60}, [(0, 1.0), (1, 1.0), (4, 0.0), (10, 1.0), (12, 1)], Gate.COOLDOWN, "cooldown", 11, 60),
+        (
+            LASTING | {"cooldown": 60},
+            [(0, 1.0), (1, 1.0), (4, 0.0), (10, 1.0), (12, 1)],
+            Gate.COOLDOWN,
+            "cooldown",
+            11,
+            60,
+        ),
         (LASTING | {"schedule": "01:00-02:00"}, [(0, 1.0)], Gate.SCHEDULE, "out of schedule", None, None),
         (WORDS, [(0, 0.3)], Gate.THRESHOLD, "not met", 0.3, 0.6),
     ],

@@ -58,6 +58,14 @@ def test_a_files_url_works_like_its_path(tmp_path: Path) -> None:
     assert len(frames_of(path)) == 20
 
 
+def test_a_relative_path_with_a_colon_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file named like a scheme is a file when it is there."""
+    write_video(tmp_path / "gate:north.avi")
+    monkeypatch.chdir(tmp_path)
+
+    assert len(frames_of(Path("gate:north.avi"))) == 20
+
+
 def test_colours_are_red_green_blue(tmp_path: Path) -> None:
     """A red picture has its light in the first channel."""
     writer = cv2.VideoWriter(str(tmp_path / "red.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))

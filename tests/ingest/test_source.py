@@ -38,9 +38,23 @@ def test_a_wrong_address_is_refused_with_the_right_ones(url: str, message: str) 
         open_source(camera(url), SETTINGS, ManualClock())
 
 
+@pytest.mark.parametrize("url", ["a" * 5000, "x:" + "a" * 5000, "a\0b"], ids=["long path", "long scheme", "null"])
+def test_what_cannot_even_be_a_path_is_refused(url: str) -> None:
+    """Too long a name is a wrong address like any other."""
+    with pytest.raises(ConfigError):
+        open_source(camera(url), SETTINGS, ManualClock())
+
+
 @pytest.mark.parametrize(
     ("url", "live"),
-    [("rtsp://a/b", True), ("HTTPS://a/b", True), ("usb:0", True), ("clip.mp4", False), ("synthetic:yard", False)],
+    [
+        ("rtsp://a/b", True),
+        ("https://a/b?token=" + "t" * 5000, True),
+        ("HTTPS://a/b", True),
+        ("usb:0", True),
+        ("clip.mp4", False),
+        ("synthetic:yard", False),
+    ],
 )
 def test_live_is_known_from_the_address_alone(url: str, live: bool) -> None:
     """Without opening anything."""

@@ -162,6 +162,17 @@ def test_retries_end_at_the_deadline() -> None:
     assert clock.monotonic() < 3
 
 
+def test_a_verdict_owed_for_too_long_is_given_up_at_once() -> None:
+    """A candidate that waited in a queue beyond the deadline becomes unverified without a call."""
+    model, clock = ScriptedModel([UNSURE]), ManualClock()
+    queued = request(queued_at=clock.now())
+    clock.advance(130)
+    assessment = VlmReasoner(model, ReasoningSettings(deadline=120), clock).assess(queued)
+    assert assessment.verdict is Verdict.UNVERIFIED
+    assert "waited 130 s" in assessment.reason
+    assert model.calls == []
+
+
 def test_an_interrupt_passes_through() -> None:
     """Stopping the program is no answer of a model."""
     with pytest.raises(KeyboardInterrupt):

@@ -164,6 +164,11 @@ class MemoryOutbox:
             self._mark(name, state=DeliveryState.PENDING, created_at=at, next_attempt_at=at, attempts=-1)
         return len(wanted)
 
+    def of_incident(self, incident_id: str) -> list[Delivery]:
+        with self._lock:
+            found = [e.delivery for e in self._entries.values() if e.delivery.incident_id == incident_id]
+        return sorted(found, key=lambda d: (d.change_sequence, d.channel))
+
     def counts(self) -> dict[str, int]:
         with self._lock:
             states = [e.delivery.state for e in self._entries.values()]

@@ -104,8 +104,7 @@ def film(seconds: float, fps: float, *actors: Actor, start: float = 0.0) -> list
     """Observations of [start, start + seconds) at `fps`."""
     times = [start + index / fps for index in range(round(seconds * fps))]
     return [
-        observation(time, *(region for actor in actors if (region := actor.region(time)) is not None))
-        for time in times
+        observation(time, *(region for actor in actors if (region := actor.region(time)) is not None)) for time in times
     ]
 
 

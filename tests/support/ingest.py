@@ -76,7 +76,7 @@ class ScriptedCapture:
         self._pts = pts_seconds
         self._gate = gate
         self._undecodable = undecodable
-        self._index = -1
+        self.index = -1
         self.fps = fps
         self.size = size
         self.num_frames = num_frames
@@ -84,18 +84,18 @@ class ScriptedCapture:
 
     @property
     def pts_seconds(self) -> float:
-        return self._pts[self._index]
+        return self._pts[self.index]
 
     def grab(self) -> bool:
-        if self._gate is not None and self._index >= 0:
+        if self._gate is not None and self.index >= 0:
             self._gate.wait(10)
-        self._index += 1
-        return self._index < len(self._pts)
+        self.index += 1
+        return self.index < len(self._pts)
 
     def retrieve(self, max_side_px: int) -> Image | None:
-        if self._index in self._undecodable:
+        if self.index in self._undecodable:
             return None
-        return np.full((self.size[1], self.size[0], 3), self._index % 256, np.uint8)
+        return np.full((self.size[1], self.size[0], 3), self.index % 256, np.uint8)
 
     def release(self) -> None:
         self.is_released = True

@@ -1,0 +1,90 @@
+"""Models of the Hugging Face kind, from a hub id or a folder. torch and transformers are imported only here, and
+only when a model is loaded.
+
+In: the `models.…` value of the site file. Out: model and processor on their device, or a `ConfigError` that
+says what to do. Something is downloaded only when a hub id is named and not in the local cache yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pipeline.errors import ConfigError
+from pipeline.settings import PerceptionSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pretrained:
+    """A model ready to run, without gradients; the types are torch's and transformers' own."""
+
+    model: Any
+    processor: Any
+    device: Any
+    dtype: Any
+
+    def to_inputs(self, **items: Any) -> Any:
+        """Preprocess as the model's own processor does; on the model's device, in its precision."""
+        return self.processor(return_tensors="pt", **items).to(self.device, dtype=self.dtype)
+
+
+def load_pretrained(spec: str, auto_class: str, settings: PerceptionSettings, setting: str) -> Pretrained:
+    """Load model and processor.
+
+    Args:
+        spec: A hub id or a folder.
+        auto_class: Name of the class of `transformers` that makes such models, e.g. `AutoModel`.
+        settings: Device and threads.
+        setting: Where `spec` stands in the site file, for messages.
+    """
+    _refuse_missing_folder(spec, setting)
+    try:
+        import torch
+        import transformers
+        from safetensors import SafetensorError
+    except ImportError as error:
+        raise ConfigError(
+            f"{setting}: {spec} needs torch and transformers, which are not installed: pip install sightline[models]"
+        ) from error
+    try:
+        device = torch.device(_device_name(torch, settings.device))
+        dtype = _precision(torch, device)
+        processor = transformers.AutoProcessor.from_pretrained(spec)
+        model = getattr(transformers, auto_class).from_pretrained(spec, dtype=dtype).to(device).eval()
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, httpx.HTTPError) as error:
+        raise ConfigError(
+            f"{setting}: cannot load {spec} as {auto_class}: {_first_line(error)} "
+            "(expected a Hugging Face id that can be downloaded, or a folder with config.json, weights and processor)"
+        ) from error
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.set_grad_enabled(False)
+    return Pretrained(model, processor, device, dtype)
+
+
+def _refuse_missing_folder(spec: str, setting: str) -> None:
+    """A hub id is `name` or `owner/name`; anything else that is not there is a folder misspelt."""
+    path = Path(spec).expanduser()
+    looks_like_path = spec.startswith((".", "/", "~")) or spec.count("/") > 1
+    if looks_like_path and not path.is_dir():
+        raise ConfigError(f"{setting}: expected a model's folder at {spec}, found none; check the path")
+
+
+def _device_name(torch: Any, wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _precision(torch: Any, device: Any) -> Any:
+    """Half precision where it is faster: on CUDA, bfloat16 if the device has it. float32 elsewhere."""
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

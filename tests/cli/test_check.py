@@ -1,0 +1,129 @@
+"""`sightline check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from pipeline.cli.check import example_site
+from pipeline.cli.program import app
+from pipeline.cli.rule_words import rule_in_words
+from pipeline.contracts.rule import Rule
+
+SITE = """
+cameras:
+  - {id: yard, url: "rtsp://guard:hunter22@10.0.0.7/stream", zones: {fence: [[0, 0], [1, 0], [1, 1]]}}
+rules:
+  - {id: entry, track: {enters: fence}}
+channels:
+  guards: {webhook: "https://example.org/hook/verysecret"}
+"""
+WRONG = """
+cameras:
+  - {id: yard, url: x.mp4, zones: {fence: [[0, 0], [1, 0], [1, 1]]}}
+rules:
+  - {id: entry, track: {enters: fense}}
+  - {id: climb, when: a person climbs}
+"""
+
+
+def check(*arguments: str | Path) -> tuple[int, str, str]:
+    """(exit status, standard output, standard error)."""
+    result = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_example_passes_the_check(tmp_path: Path) -> None:
+    """`check --example` prints a file that `check` finds right, with no environment at all."""
+    status, text, _ = check("--example")
+    (tmp_path / "site.yaml").write_text(text)
+    assert (status, text) == (0, example_site())
+    assert check(tmp_path / "site.yaml")[0] == 0
+
+
+def test_says_what_was_understood_without_secrets(tmp_path: Path) -> None:
+    """Cameras with their rules, rules in words and channels are shown; passwords and webhook URLs are not."""
+    (tmp_path / "site.yaml").write_text(SITE)
+    status, shown, _ = check(tmp_path / "site.yaml")
+    assert status == 0
+    for word in ("yard", "entry", "anything enters", "guards"):
+        assert word in shown
+    assert "hunter22" not in shown
+    assert "verysecret" not in shown
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    """All that is wrong comes with its line and the nearest right name, on standard error, with exit status 2."""
+    (tmp_path / "site.yaml").write_text(WRONG)
+    status, shown, problems = check(tmp_path / "site.yaml")
+    assert (status, shown) == (2, "")
+    assert "line 5: rules[0].track.enters" in problems
+    assert "did you mean fence?" in problems
+    assert "line 6: rules[1].when: a rule in words needs an encoder" in problems
+    assert "Traceback" not in problems
+
+
+def test_problems_as_json(tmp_path: Path) -> None:
+    """A script gets the problems as data, and the same exit status."""
+    (tmp_path / "site.yaml").write_text(WRONG)
+    status, shown, _ = check(tmp_path / "site.yaml", "--json")
+    answer = json.loads(shown)
+    assert (status, answer["ok"]) == (2, False)
+    assert [problem["line"] for problem in answer["problems"]] == [5, 6]
+
+
+def test_what_was_understood_as_json(tmp_path: Path) -> None:
+    """A right file is described as data, without secrets."""
+    (tmp_path / "site.yaml").write_text(SITE)
+    status, shown, _ = check(tmp_path / "site.yaml", "--json")
+    answer = json.loads(shown)
+    assert (status, answer["ok"], answer["problems"]) == (0, True, [])
+    assert answer["cameras"][0]["rules"] == ["entry"]
+    assert "hunter22" not in shown
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+def test_a_file_that_is_not_there(tmp_path: Path, form: tuple[str, ...]) -> None:
+    """A missing file is one message that says how to start, exit status 2."""
+    status, shown, problem = check(tmp_path / "none.yaml", *form)
+    assert status == 2
+    assert "check --example" in shown + problem
+
+
+def test_the_schema_describes_the_example() -> None:
+    """`check --schema` prints a JSON Schema that the example satisfies."""
+    status, text, _ = check("--schema")
+    assert status == 0
+    jsonschema.validate(yaml.safe_load(example_site()), json.loads(text))
+
+
+def test_neither_file_nor_option_is_wrong_usage() -> None:
+    """`check` alone says what to name."""
+    status, _, problem = check()
+    assert status == 2
+    assert "name the site file" in problem
+
+
+WORDS = [
+    ({"track": {"enters": "a"}}, "anything enters a"),
+    (
+        {"track": {"object": ["person", "car"], "inside": "a", "longer_than": 45}},
+        "person or car inside a longer than 45 s",
+    ),
+    ({"track": {"crosses": "k", "direction": "left_to_right"}}, "anything crosses k left to right"),
+    ({"track": {"object": "car", "count_above": 3}, "zone": "a"}, "more than 3 car inside a"),
+    ({"track": {"object": "bag", "left_behind": 30}}, "bag left behind 30 s"),
+    ({"track": {"faster_than": 1.8}}, "anything faster than 1.8 of its own heights a second"),
+    ({"when": "a person climbs", "zone": "a"}, "“a person climbs” inside a"),
+]
+
+
+@pytest.mark.parametrize(("rule", "words"), WORDS, ids=[words for _, words in WORDS])
+def test_a_rule_in_words(rule: dict[str, object], words: str) -> None:
+    """Each kind of rule is told as a sentence."""
+    assert rule_in_words(Rule.model_validate({"id": "r", **rule})) == words
