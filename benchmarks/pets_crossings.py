@@ -34,7 +34,8 @@ from pipeline.contracts.rule import Rule
 from pipeline.errors import SightlineError
 from pipeline.events.stage import EventStage
 from pipeline.events.zones import Area, Edge
-from pipeline.perception.stage import PerceptionStage, load_detector
+from pipeline.perception.detector import load_detector
+from pipeline.perception.stage import PerceptionStage
 from pipeline.settings import EventSettings, PerceptionSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

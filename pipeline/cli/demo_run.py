@@ -24,6 +24,7 @@ from pipeline.cli.run import run_until_stopped
 from pipeline.cli.screens import Screen, choose_screen
 from pipeline.cli.watching import WatchOptions, watch_source
 from pipeline.cli.why import Question, answers
+from pipeline.contracts.incident import Incident
 from pipeline.ingest.pace import Pace
 from pipeline.runtime.local import RunSummary
 from pipeline.scenes import Scene, open_scene
@@ -153,22 +154,44 @@ def _say_deliveries(receiver: DemoReceiver, summary: RunSummary) -> bool:
 
 
 def _say_why(run: SceneRun, settings: Settings, planted: list[Planted]) -> None:
-    """Ask about a near miss and show how to ask more."""
-    near = next((p for p in planted if p.is_near_miss and p.rule_id == "loitering"), None) or next(iter(planted), None)
-    if near is None:
-        return
-    start = (run.started_at + timedelta(seconds=near.start_seconds)).replace(second=0, microsecond=0)
-    rules = {rule.id: rule for rule in run.site.rules}
+    """Ask about a near miss in whose minute its rule kept quiet, or else about an alert; show how to ask more."""
+    site = shlex.quote(str(settings.data_dir / "site.yaml"))
+    quiet = [event for event in planted if event.is_near_miss and not _incidents_around(run, event)]
+    for event in (quiet or planted)[:1]:
+        start = _minute_of(run, event)
+        what = "was there no alert for" if quiet else "was there an alert for"
+        out().print(f"\nWhy {what} {event.rule_id} at {clock(event.start_seconds)}, when {event.text}?", style="bold")
+        out().print(
+            f"  sightline why --site {site} --camera {_SCENE} --rule {event.rule_id} --at {start:%Y-%m-%dT%H:%M}"
+        )
+        for sentence in _ask(run, settings, event, start):
+            out().print(f"  {plain(sentence)}")
+    out().print(f"\nLook around: sightline incidents list --site {site}")
+
+
+def _minute_of(run: SceneRun, planted: Planted) -> datetime:
+    return (run.started_at + timedelta(seconds=planted.start_seconds)).replace(second=0, microsecond=0)
+
+
+def _incidents_around(run: SceneRun, planted: Planted) -> list[Incident]:
+    """The rule's incidents that were open in the minute of a planted event."""
+    start = _minute_of(run, planted)
+    return [
+        incident
+        for incident in run.screen.incidents.values()
+        if incident.rule_id == planted.rule_id
+        and incident.opened_at < start + _MINUTE
+        and (incident.closed_at is None or incident.closed_at > start)
+    ]
+
+
+def _ask(run: SceneRun, settings: Settings, event: Planted, start: datetime) -> list[str]:
+    """What `sightline why` answers about a minute."""
     stores = open_stores(settings, must_exist=True)
     try:
-        counts = stores.decisions.between(_SCENE, start, start + _MINUTE, near.rule_id)
+        counts = stores.decisions.between(_SCENE, start, start + _MINUTE, event.rule_id)
     finally:
         stores.close()
-    incidents = [i for i in run.screen.incidents.values() if start <= i.opened_at < start + _MINUTE]
-    asked = Question(_SCENE, start, start + _MINUTE, UTC, counts, incidents, rules, near.rule_id)
-    site = shlex.quote(str(settings.data_dir / "site.yaml"))
-    out().print("\nWhy was there no alert for that near miss?" if near.is_near_miss else "\nWhy?", style="bold")
-    out().print(f"  sightline why --site {site} --camera {_SCENE} --rule {near.rule_id} --at {start:%Y-%m-%dT%H:%M}")
-    for sentence in answers(asked):
-        out().print(f"  {plain(sentence)}")
-    out().print(f"More: sightline incidents list --site {site}")
+    rules = {rule.id: rule for rule in run.site.rules}
+    incidents = _incidents_around(run, event)
+    return answers(Question(_SCENE, start, start + _MINUTE, UTC, counts, incidents, rules, event.rule_id))

@@ -60,11 +60,11 @@ def render_report(head: ReportHead, incidents: Iterable[Incident], evidence: Evi
     return environment.get_template("report.html.j2").render(
         head=head,
         source=head.source,
-        duration=clock(head.duration_seconds),
+        duration=clock(round(head.duration_seconds)),
         day=head.started_at.astimezone(head.zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
         cards=cards,
         tallies=_tallies(ordered),
-        ticks=[clock(head.duration_seconds * step / _TICKS) for step in range(_TICKS + 1)],
+        ticks=[clock(round(head.duration_seconds * step / _TICKS)) for step in range(_TICKS + 1)],
         rules=[(rule.id, rule_in_words(rule), rule.severity.value) for rule in head.rules],
     )
 
@@ -102,7 +102,7 @@ def _card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceS
         "camera": incident.camera_id,
         "rule": incident.rule_id,
         "at": clock((incident.opened_at - head.started_at).total_seconds()),
-        "span": f"{clock(start)}–{clock(end)}",
+        "span": f"{clock(start)}–{clock(end)}" if clock(end) != clock(start) else "",
         "mark": _mark(start, end, head.duration_seconds),
         "facts": [(clock((fact.at - head.started_at).total_seconds()), fact.text) for fact in candidate.facts],
         "reason": assessment.reason if assessment else "",

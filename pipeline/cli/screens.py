@@ -49,7 +49,13 @@ def choose_screen(zone: tzinfo, *, as_json: bool, quiet: bool, live: bool) -> Sc
         return LineScreen(lambda _change: None)
     if live and err().is_terminal:
         return LiveScreen(zone)
-    return LineScreen(lambda change: out().print(change_line(change, zone)))
+    return LineScreen(lambda change: _say_line(change, zone))
+
+
+def _say_line(change: IncidentChange, zone: tzinfo) -> None:
+    """Steps of a life; not each key frame and clip that came to it."""
+    if change.kind is not ChangeKind.UPDATED:
+        out().print(change_line(change, zone))
 
 
 class LineScreen:

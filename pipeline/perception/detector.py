@@ -94,11 +94,10 @@ class TransformersDetector:
     def _run(self, images: list[Image]) -> list[tuple[Region, ...]]:
         if self._loaded is None:
             raise StageFailed(f"{self.model_id}: detect was called before warm_up or after close")
-        # Said outright, since a frame 3 pixels high could be taken for one with the channels first.
-        inputs = self._loaded.to_inputs(images=images, input_data_format="channels_last")
+        outputs = self._loaded.model(**self._loaded.image_inputs(images))
         sizes = [image.shape[:2] for image in images]
-        results = self._loaded.processor.post_process_object_detection(
-            self._loaded.model(**inputs), threshold=self._settings.detector_confidence, target_sizes=sizes
+        results = self._loaded.image_processor.post_process_object_detection(
+            outputs, threshold=self._settings.detector_confidence, target_sizes=sizes
         )
         names = self._loaded.model.config.id2label
         return [

@@ -69,10 +69,12 @@ class TransformersEncoder:
             raise ConfigError(
                 f"{_SETTING}: {self._spec} cannot read words; name a CLIP or SigLIP model for rules with when:"
             )
+        if len(self._texts) > _MAX_CACHED_TEXTS:
+            self._texts.clear()
         missing = list(dict.fromkeys(text for text in texts if text not in self._texts))
         if missing:
-            inputs = loaded.to_inputs(text=missing, **_text_options(loaded.model.config))
-            self._remember(missing, _unit_rows(loaded.model.get_text_features(**inputs)))
+            output = loaded.model.get_text_features(**loaded.text_inputs(missing))
+            self._texts.update(zip(missing, _unit_rows(output), strict=True))
         return np.stack([self._texts[text] for text in texts]) if texts else np.empty((0, 0), np.float32)
 
     def close(self) -> None:
@@ -87,21 +89,9 @@ class TransformersEncoder:
 
     def _encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         loaded = self._warm()
-        # Said outright, since a frame 3 pixels high could be taken for one with the channels first.
-        inputs = loaded.to_inputs(images=list(images), input_data_format="channels_last")
+        inputs = loaded.image_inputs(images)
         has_features = hasattr(loaded.model, "get_image_features")
         return _unit_rows(loaded.model.get_image_features(**inputs) if has_features else loaded.model(**inputs))
-
-    def _remember(self, texts: Sequence[str], rows: NDArray[np.float32]) -> None:
-        if len(self._texts) + len(texts) > _MAX_CACHED_TEXTS:
-            self._texts.clear()
-        self._texts.update(zip(texts, rows, strict=True))
-
-
-def _text_options(config: Any) -> dict[str, Any]:
-    """SigLIP was trained on texts padded to full length, and reads shorter ones wrongly."""
-    padding = "max_length" if config.model_type.startswith("siglip") else True
-    return {"padding": padding, "truncation": True, "max_length": config.text_config.max_position_embeddings}
 
 
 def _unit_rows(output: Any) -> NDArray[np.float32]:

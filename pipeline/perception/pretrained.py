@@ -7,12 +7,14 @@ says what to do. Something is downloaded only when a hub id is named and not in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from pipeline.contracts.values import Image
 from pipeline.errors import ConfigError
 from pipeline.settings import PerceptionSettings
 
@@ -22,13 +24,26 @@ class Pretrained:
     """A model ready to run, without gradients; the types are torch's and transformers' own."""
 
     model: Any
-    processor: Any
+    image_processor: Any
+    tokenizer: Any
+    """None for a model that reads no words."""
     device: Any
     dtype: Any
 
-    def to_inputs(self, **items: Any) -> Any:
-        """Preprocess as the model's own processor does; on the model's device, in its precision."""
-        return self.processor(return_tensors="pt", **items).to(self.device, dtype=self.dtype)
+    def image_inputs(self, images: Sequence[Image]) -> Any:
+        """Images as the model's own processor wants them; on its device, in its precision."""
+        # The channels' place is said outright: a frame 3 pixels high could be taken for one with them first.
+        inputs = self.image_processor(list(images), return_tensors="pt", input_data_format="channels_last")
+        return inputs.to(self.device, dtype=self.dtype)
+
+    def text_inputs(self, texts: Sequence[str]) -> Any:
+        """Texts as tokens, cut to the longest the model was made for."""
+        config = self.model.config
+        # SigLIP was trained on texts padded to full length, and reads shorter ones wrongly.
+        padding = "max_length" if config.model_type.startswith("siglip") else True
+        longest = config.text_config.max_position_embeddings
+        tokens = self.tokenizer(list(texts), return_tensors="pt", padding=padding, truncation=True, max_length=longest)
+        return tokens.to(self.device)
 
 
 def load_pretrained(spec: str, auto_class: str, settings: PerceptionSettings, setting: str) -> Pretrained:
@@ -54,6 +69,7 @@ def load_pretrained(spec: str, auto_class: str, settings: PerceptionSettings, se
         dtype = _precision(torch, device)
         processor = transformers.AutoProcessor.from_pretrained(spec)
         model = getattr(transformers, auto_class).from_pretrained(spec, dtype=dtype).to(device).eval()
+        model.requires_grad_(False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, httpx.HTTPError) as error:
         raise ConfigError(
             f"{setting}: cannot load {spec} as {auto_class}: {_first_line(error)} "
@@ -61,8 +77,9 @@ def load_pretrained(spec: str, auto_class: str, settings: PerceptionSettings, se
         ) from error
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    torch.set_grad_enabled(False)
-    return Pretrained(model, processor, device, dtype)
+    # The parts are called themselves: the whole of Siglip2Processor overrides its parts' own patch size.
+    image_processor = getattr(processor, "image_processor", processor)
+    return Pretrained(model, image_processor, getattr(processor, "tokenizer", None), device, dtype)
 
 
 def _refuse_missing_folder(spec: str, setting: str) -> None:
