@@ -6,7 +6,7 @@ and the incident goes out without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,7 +140,7 @@ class EvidenceKeeper:
                 self._in_hand[0].result()
             self._in_hand.append(self._executor.submit(self._write, clip.candidate, frames))
 
-    def _write(self, candidate: Candidate, frames: list[EncodedFrame]) -> None:
+    def _write(self, candidate: Candidate, frames: Sequence[EncodedFrame]) -> None:
         try:
             clip = encode_clip(frames, self._settings.fps)
         except (InvalidMessage, TransientError) as error:
