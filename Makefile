@@ -7,7 +7,7 @@ SOURCE ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-check demo test test-all check format lint types imports constraints bench clean
+.PHONY: help setup system-check demo test chaos check format lint types imports constraints bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ demo: setup  ## Render a scene (or read SOURCE=...), run the whole path, print t
 
 test: setup  ## Run the tests (PYTEST_ARGS=... to choose)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: setup  ## Kill a run at 30 random moments and count what was lost (nothing)
+	@SIGHTLINE_KILLS=30 $(BIN)/python -m pytest -s tests/faults
 
 check: format lint types imports test  ## Everything that must be green before a commit
 

@@ -66,7 +66,9 @@ def walk(camera_id: str, frames: int) -> list[Observation]:
         regions = []
         for track_id in range(WALKERS):
             x = 384 + 350 * np.sin(n / FPS / 8 + track_id)
-            regions.append(Region(Box(x - 15, 200 + 40 * track_id, x + 15, 270 + 40 * track_id), "person", 0.8, track_id))
+            regions.append(
+                Region(Box(x - 15, 200 + 40 * track_id, x + 15, 270 + 40 * track_id), "person", 0.8, track_id)
+            )
         at = START + timedelta(seconds=n / FPS)
         made.append(
             Observation(camera_id, n, at, n / FPS, 768, 576, tuple(regions), np.full((36, 64), n % 256, np.uint8))

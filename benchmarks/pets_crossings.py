@@ -12,6 +12,7 @@ recall of .96 / .95 at 10 and .96 / .93 at 5 sampled frames a second on the line
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -219,7 +220,7 @@ def _passes(
     """Passages of a true path: clearly on one side, then clearly on the other; placed where it went over."""
     side, over = 0, path[0]
     before = distance_px(*path[0][1:])
-    for (t0, x0, y0), (t1, x1, y1) in zip(path, path[1:], strict=False):
+    for (t0, x0, y0), (t1, x1, y1) in itertools.pairwise(path):
         if abs(before) >= HYSTERESIS_PX and side == 0:
             side = 1 if before > 0 else -1
         now = distance_px(x1, y1)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data, settings_for, start_logging
-from pipeline.cli.output import EXIT_FAILED, count, headline, local_time, out, plain, say_json
+from pipeline.cli.output import EXIT_FAILED, counted, headline, local_time, out, plain, say_json
 from pipeline.clock import SystemClock
 from pipeline.contracts.alert import Channel, DueDelivery
 from pipeline.errors import ConfigError
@@ -89,7 +89,7 @@ def replay_dead_letters(
         if as_json:
             say_json({"replayed": replayed})
         else:
-            out().print(f"{count(replayed, 'delivery')} will be sent again".replace("deliverys", "deliveries"))
+            out().print(f"{counted(replayed, 'delivery', 'deliveries')} will be sent again")
         if ids and replayed < len(set(ids)):
             raise typer.Exit(EXIT_FAILED)
 

@@ -17,8 +17,8 @@ from pipeline.cli.configuration import start_logging
 from pipeline.cli.demo_receiver import DemoReceiver, Received
 from pipeline.cli.demo_truth import Planted, Score, demo_rules, planted_in, score
 from pipeline.cli.one_source import OneSource
-from pipeline.cli.output import EXIT_FAILED, count, out, plain
-from pipeline.cli.report import clock
+from pipeline.cli.output import EXIT_FAILED, counted, out, plain
+from pipeline.cli.report import clock, place_in
 from pipeline.cli.report_file import save_report
 from pipeline.cli.run import run_until_stopped
 from pipeline.cli.screens import Screen, choose_screen
@@ -69,7 +69,7 @@ def demo_scene(settings: Settings, seconds: float) -> int:
     with DemoReceiver(_say_received) as receiver:
         site = _site(settings.data_dir, scene, seconds, receiver)
         start_logging(settings, site)
-        with choose_screen(UTC, as_json=False, quiet=False, live=False) as screen:
+        with choose_screen(place_in(started_at), as_json=False, quiet=False, live=False) as screen:
             pace = Pace(speed=0.0, start_at=started_at)
             with build_local(site, settings, pace=pace, listener=screen) as runtime:
                 summary, status = run_until_stopped(runtime, threading.Event())
@@ -148,7 +148,7 @@ def _say_deliveries(receiver: DemoReceiver, summary: RunSummary) -> bool:
     genuine = sum(message.is_genuine for message in receiver.received.values())
     total = len(receiver.received)
     out().print(
-        f"{count(total, 'webhook')} received, {genuine} with a good signature; {summary.pending_deliveries} owed"
+        f"{counted(total, 'webhook')} received, {genuine} with a good signature; {summary.pending_deliveries} owed"
     )
     return genuine == total and not summary.pending_deliveries and not summary.dead_deliveries
 
@@ -157,7 +157,7 @@ def _say_why(run: SceneRun, settings: Settings, planted: list[Planted]) -> None:
     """Ask about a near miss in whose minute its rule kept quiet, or else about an alert; show how to ask more."""
     site = shlex.quote(str(settings.data_dir / "site.yaml"))
     quiet = [event for event in planted if event.is_near_miss and not _incidents_around(run, event)]
-    for event in (quiet or planted)[:1]:
+    for event in (quiet or [event for event in planted if not event.is_near_miss])[:1]:
         start = _minute_of(run, event)
         what = "was there no alert for" if quiet else "was there an alert for"
         out().print(f"\nWhy {what} {event.rule_id} at {clock(event.start_seconds)}, when {event.text}?", style="bold")

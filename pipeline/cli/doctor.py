@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteArgument, settings_for, start_logging
-from pipeline.cli.output import EXIT_FAILED, count, out, plain, say_json
+from pipeline.cli.output import EXIT_FAILED, counted, out, plain, say_json
 from pipeline.site import load_site
 from pipeline.telemetry import hide_credentials
 
@@ -41,7 +41,7 @@ def doctor(site_path: SiteArgument, data_dir: DataDirOption = None, as_json: Jso
     if as_json:
         say_json({"ok": not wrong, "findings": [asdict(finding) for finding in findings]})
     else:
-        out().print("all well" if not wrong else f"{count(wrong, 'thing')} to mend")
+        out().print("all well" if not wrong else f"{counted(wrong, 'thing')} to mend")
     if wrong:
         raise typer.Exit(EXIT_FAILED)
 

@@ -78,6 +78,7 @@ def examine_disk(settings: Settings) -> Finding:
 def examine_storage(settings: Settings) -> Iterator[Finding]:
     """The database opens and evidence can be written; the clock is not behind what is stored."""
     try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         stores = open_stores(settings)
     except (SightlineError, OSError) as error:
         yield Finding("database", False, str(error), "mend the folder or the URL, or choose another data_dir")

@@ -11,7 +11,7 @@ import typer
 
 from pipeline.alerting.policy import DeliveryPolicy
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
-from pipeline.cli.output import change_line, headline, local_time, out, plain, say_json
+from pipeline.cli.output import change_line, headline, local_time, out, plain, say_json, wall_clock
 from pipeline.cli.screens import incident_table
 from pipeline.cli.times import read_moment
 from pipeline.clock import SystemClock
@@ -64,7 +64,7 @@ def list_incidents(
         if as_json:
             say_json([incident.model_dump(mode="json") for incident in found])
         elif found:
-            out().print(incident_table(found, zone))
+            out().print(incident_table(found, wall_clock(zone)))
         else:
             out().print("no incidents")
 
@@ -110,7 +110,7 @@ def ack(
         if as_json:
             say_json(change.model_dump(mode="json"))
         else:
-            out().print(change_line(change, zone))
+            out().print(change_line(change, wall_clock(zone)))
 
 
 def _plan(site_path: Path | None) -> Plan:

@@ -6,8 +6,9 @@ Whatever a model, a camera or a file said is cleaned of control characters befor
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.telemetry import hide_credentials
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_UNBOUND_WIDTH = 250
 
 STYLES = {
     "provisional": "yellow",
@@ -33,8 +35,9 @@ STYLES = {
 
 
 def out() -> Console:
-    """Standard output, as it is now (tests and `--save` may have swapped it)."""
-    return Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+    """Standard output, as it is now. Into a file or a pipe rows stay whole: there is no edge to wrap at."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBOUND_WIDTH
+    return Console(highlight=False, soft_wrap=True, emoji=False, markup=False, width=width)
 
 
 def err() -> Console:
@@ -76,12 +79,21 @@ def headline(incident: Incident) -> str:
     return plain("; ".join(facts[:2]) or f"{incident.rule_id} was met").replace("\n", " ")
 
 
-def change_line(change: IncidentChange, zone: tzinfo) -> Text:
+TellTime = Callable[[datetime], str]
+"""How a moment is shown: on the site's clock, or as a place in a recording."""
+
+
+def wall_clock(zone: tzinfo) -> TellTime:
+    """Moments as date and time in `zone`."""
+    return lambda moment: local_time(moment, zone)
+
+
+def change_line(change: IncidentChange, tell_time: TellTime) -> Text:
     """One change for a terminal: time, what, rule, camera, headline, id."""
     incident = change.incident
     at = incident.opened_at if change.kind is not ChangeKind.CLOSED else (incident.closed_at or change.at)
     return Text.assemble(
-        (local_time(at, zone), "bold"),
+        (tell_time(at), "bold"),
         "  ",
         (f"{change.kind.value:<12}", STYLES[change.kind.value]),
         f"  {incident.severity.value:<8}  {incident.camera_id}  {incident.rule_id}: {headline(incident)}",
@@ -94,6 +106,6 @@ def change_json(change: IncidentChange) -> dict[str, Any]:
     return {"type": "change", "id": change.id, **change.model_dump(mode="json")}
 
 
-def count(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 incident`, `3 incidents`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"

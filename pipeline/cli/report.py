@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.cli.output import headline, plain
+from pipeline.cli.output import TellTime, headline, plain
 from pipeline.cli.pictures import data_uri, shrink
 from pipeline.cli.rule_words import rule_in_words
 from pipeline.contracts.candidate import KeyFrame
@@ -74,6 +74,11 @@ def clock(seconds: float) -> str:
     minutes, whole = divmod(int(max(seconds, 0.0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"
+
+
+def place_in(started_at: datetime) -> TellTime:
+    """Moments as places in a recording whose first frame is from `started_at`."""
+    return lambda moment: clock((moment - started_at).total_seconds())
 
 
 def _cleaned(value: object) -> object:

@@ -17,7 +17,7 @@ from pipeline.cli.configuration import (
     settings_for,
     start_logging,
 )
-from pipeline.cli.output import EXIT_FAILED, err, say_json, say_warning
+from pipeline.cli.output import EXIT_FAILED, err, say_json, say_warning, wall_clock
 from pipeline.cli.screens import choose_screen
 from pipeline.cli.signals import stop_on_signals
 from pipeline.errors import ConfigError
@@ -62,7 +62,7 @@ def run(
     )
     start_logging(settings, site)
     metrics = Metrics()
-    with choose_screen(site.site.zone_info, as_json=as_json, quiet=quiet, live=False) as screen:
+    with choose_screen(wall_clock(site.site.zone_info), as_json=as_json, quiet=quiet, live=False) as screen:
         pace = Pace(speed=speed, loop=loop)
         with build_local(site, settings, pace=pace, listener=screen, metrics=metrics) as runtime:
             _serve_metrics(metrics, settings)

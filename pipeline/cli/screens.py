@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import tzinfo
 from typing import Any, Protocol, Self
 
 from rich.console import Group
@@ -16,10 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.output import STYLES, change_json, change_line, err, headline, local_time, out, say_json
+from pipeline.cli.output import STYLES, TellTime, change_json, change_line, err, headline, out, say_json
 from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange
 
 _ROWS = 12
+_ID_CHARACTERS = 10
+"""Enough to tell incidents apart; the commands take the beginning of an id."""
 
 
 class Screen(Protocol):
@@ -41,21 +42,21 @@ class Screen(Protocol):
         ...
 
 
-def choose_screen(zone: tzinfo, *, as_json: bool, quiet: bool, live: bool) -> Screen:
+def choose_screen(tell_time: TellTime, *, as_json: bool, quiet: bool, live: bool) -> Screen:
     """JSON lines, nothing, a live table (`live`, on a terminal only), or lines of text."""
     if as_json:
         return LineScreen(lambda change: say_json(change_json(change)))
     if quiet:
         return LineScreen(lambda _change: None)
     if live and err().is_terminal:
-        return LiveScreen(zone)
-    return LineScreen(lambda change: _say_line(change, zone))
+        return LiveScreen(tell_time)
+    return LineScreen(lambda change: _say_line(change, tell_time))
 
 
-def _say_line(change: IncidentChange, zone: tzinfo) -> None:
+def _say_line(change: IncidentChange, tell_time: TellTime) -> None:
     """Steps of a life; not each key frame and clip that came to it."""
     if change.kind is not ChangeKind.UPDATED:
-        out().print(change_line(change, zone))
+        out().print(change_line(change, tell_time))
 
 
 class LineScreen:
@@ -90,9 +91,9 @@ class LineScreen:
 class LiveScreen:
     """A table of the last incidents over a bar of frames read, redrawn in place on standard error."""
 
-    def __init__(self, zone: tzinfo) -> None:
+    def __init__(self, tell_time: TellTime) -> None:
         self.incidents: dict[str, Incident] = {}
-        self._zone = zone
+        self._tell_time = tell_time
         self._lock = threading.Lock()
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -128,22 +129,31 @@ class LiveScreen:
     def _picture(self) -> Group:
         with self._lock:
             shown = list(self.incidents.values())[-_ROWS:]
-        return Group(incident_table(shown, self._zone), self._progress)
+        return Group(incident_table(shown, self._tell_time), self._progress)
 
 
-def incident_table(incidents: list[Incident], zone: tzinfo) -> Table:
-    """Incidents for a person, one a row."""
-    table = Table("time", "status", "severity", "camera", "rule", "what", "id", box=None, pad_edge=False, expand=False)
+def incident_table(incidents: list[Incident], tell_time: TellTime) -> Table:
+    """Incidents for a person, one a row; with their cameras when there are several."""
+    has_cameras = len({incident.camera_id for incident in incidents}) > 1
+    table = Table(box=None, pad_edge=False)
+    for name in ("time", "status", "severity", "id", *(("camera",) if has_cameras else ())):
+        table.add_column(name, no_wrap=True)
+    table.add_column("rule", overflow="fold", max_width=30)
+    table.add_column("what", overflow="fold", min_width=24)
     for incident in incidents:
-        status = incident.status.value
-        closed = " closed" if incident.closed_at else ""
+        camera = (incident.camera_id,) if has_cameras else ()
         table.add_row(
-            local_time(incident.opened_at, zone),
-            Text(status, style=STYLES[status]) + Text(closed, style=STYLES[ChangeKind.CLOSED.value]),
+            tell_time(incident.opened_at),
+            _status(incident),
             incident.severity.value,
-            incident.camera_id,
+            incident.id[:_ID_CHARACTERS],
+            *camera,
             incident.rule_id,
             Text(headline(incident)),
-            incident.id,
         )
     return table
+
+
+def _status(incident: Incident) -> Text:
+    status = Text(incident.status.value, style=STYLES[incident.status.value])
+    return status if incident.closed_at else status + Text(", open", style="bold")

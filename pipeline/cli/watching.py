@@ -9,15 +9,15 @@ from pathlib import Path
 from pipeline.app import build_local
 from pipeline.cli.configuration import start_logging
 from pipeline.cli.one_source import OneSource, build_site
-from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, count, out, say_json, say_warning
-from pipeline.cli.report import clock
+from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, counted, out, say_error, say_json, say_warning, wall_clock
+from pipeline.cli.report import clock, place_in
 from pipeline.cli.report_file import check_writable, save_report
 from pipeline.cli.run import run_until_stopped
 from pipeline.cli.screens import Screen, choose_screen
 from pipeline.clock import SystemClock
 from pipeline.contracts.camera import Camera
 from pipeline.ingest.pace import Pace
-from pipeline.ingest.source import open_source
+from pipeline.ingest.source import is_live, open_source
 from pipeline.runtime.local import RunSummary
 from pipeline.settings import Settings
 from pipeline.telemetry import hide_credentials
@@ -40,10 +40,11 @@ def watch_source(given: OneSource, settings: Settings, options: WatchOptions) ->
     site = build_site(given)
     if options.save is not None:
         check_writable(options.save)
-    expected_frames = _try_recording(site.cameras[0], settings) if given.is_recording else None
+    expected_frames = _try_recording(site.cameras[0], settings)
     started_at = datetime.now(UTC)
     pace = Pace(speed=options.speed, start_at=started_at if given.is_recording else None)
-    with choose_screen(site.site.zone_info, as_json=options.as_json, quiet=False, live=True) as screen:
+    tell_time = place_in(started_at) if given.is_recording else wall_clock(site.site.zone_info)
+    with choose_screen(tell_time, as_json=options.as_json, quiet=False, live=True) as screen:
         start_logging(settings, site)
         with build_local(site, settings, pace=pace, listener=screen) as runtime:
             summary, interrupted = run_until_stopped(runtime)
@@ -55,7 +56,12 @@ def watch_source(given: OneSource, settings: Settings, options: WatchOptions) ->
 
 
 def _try_recording(camera: Camera, settings: Settings) -> int | None:
-    """Open and close it, so that a bad file is refused before anything else; how many frames it promises."""
+    """Open and close it, so that a bad file is refused before anything else; how many frames it promises.
+
+    A live camera is left alone: the run keeps trying until it answers.
+    """
+    if is_live(camera):
+        return None
     source = open_source(camera, settings.ingest, SystemClock())
     source.close()
     return source.expected_frames
@@ -86,12 +92,14 @@ def _tell(summary: RunSummary, screen: Screen, options: WatchOptions) -> None:
         say_json({"type": "summary", **asdict(summary)})
         return
     for failure in summary.failures:
-        say_warning(failure)
+        (say_warning if summary.frames_read else say_error)(failure)
+    if summary.failures and not summary.frames_read:
+        return
     statuses = [incident.status.value for incident in screen.incidents.values()]
     kinds = ", ".join(f"{statuses.count(name)} {name}" for name in dict.fromkeys(statuses))
     factor = summary.media_seconds / summary.elapsed_seconds if summary.elapsed_seconds else 0.0
     out().print(
-        f"{count(len(statuses), 'incident')}{f' ({kinds})' if kinds else ''} "
+        f"{counted(len(statuses), 'incident')}{f' ({kinds})' if kinds else ''} "
         f"in {clock(summary.media_seconds)} of video: "
         f"{summary.frames_read} frames read, {summary.frames_sampled} looked at, "
         f"in {summary.elapsed_seconds:.1f} s ({factor:.1f} times real time)"

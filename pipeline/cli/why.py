@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
+from pipeline.cli.output import counted
 from pipeline.contracts.decision import NO_RULE, DecisionCount, Gate
 from pipeline.contracts.incident import Incident, IncidentStatus
 from pipeline.contracts.rule import Rule
@@ -124,7 +125,7 @@ def _hindrance(links: Sequence[DecisionCount], rule: Rule | None) -> str:
     refused = [link for link in there if not link.passed]
     if not refused:
         total = sum(link.count for link in there)
-        return f"{_times(total)} the {furthest.value} gate was passed, and nothing followed in that time"
+        return f"the {furthest.value} gate was passed {counted(total, 'time')}, and nothing followed in that time"
     return _refusal(max(refused, key=_closeness), rule)
 
 
@@ -155,10 +156,6 @@ def _number(value: float | None) -> str:
     return "?" if value is None else f"{value:.1f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.2g}"
 
 
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
-
-
 def _place(rule: Rule | None) -> str:
     """The zone or line that a rule is about."""
     track = rule.track if rule else None
@@ -173,16 +170,6 @@ def _in_place(rule: Rule | None) -> str:
 def _nothing_did(link: DecisionCount, rule: Rule | None) -> str:
     """`nothing entered door`."""
     return f"{link.reason} {_place(rule)}".rstrip()
-
-
-def _no_motion(link: DecisionCount, _rule: Rule | None) -> str:
-    return (
-        f"nothing moved in {_times(link.count).replace(' times', ' frames').replace('once', 'the one frame')} looked at"
-    )
-
-
-def _overloaded(link: DecisionCount, _rule: Rule | None) -> str:
-    return f"the machine was overloaded and {_times(link.count).replace('once', 'one time')} dropped the latest frame"
 
 
 def _camera(link: DecisionCount, _rule: Rule | None) -> str:
@@ -218,8 +205,10 @@ def _cooldown(link: DecisionCount, _rule: Rule | None) -> str:
 
 Words = Callable[[DecisionCount, Rule | None], str]
 _BY_REASON: dict[str, Words] = {
-    "no motion": _no_motion,
-    "overloaded": _overloaded,
+    "no motion": lambda link, _rule: f"nothing moved in {counted(link.count, 'frame')} looked at",
+    "overloaded": lambda link, _rule: f"the machine was overloaded and dropped {counted(link.count, 'frame')}",
+    "nothing found": lambda link, _rule: f"the detector found nothing in {counted(link.count, 'frame')}",
+    "rule disabled": lambda _link, _rule: "the rule is switched off (enabled: false)",
     "nothing entered": _nothing_did,
     "nothing left": _nothing_did,
     "nothing crossed": _nothing_did,

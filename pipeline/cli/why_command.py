@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
-from pipeline.cli.output import err, out, plain, say_json
+from pipeline.cli.output import err, out, plain, say_json, wall_clock
 from pipeline.cli.screens import incident_table
 from pipeline.cli.times import read_duration, read_moment, window_around
 from pipeline.cli.why import Question, answers, chain
@@ -125,12 +125,15 @@ def _show(question: Question, zone: tzinfo, note: str) -> None:
         console.print(_gate_table(links))
     if question.incidents:
         console.print("\nIncidents then", style="bold")
-        console.print(incident_table(list(question.incidents), zone))
+        console.print(incident_table(list(question.incidents), wall_clock(zone)))
 
 
 def _gate_table(links: list[DecisionCount]) -> Table:
     """The gates in the order a frame meets them."""
-    table = Table("gate", "rule", "verdict", "times", "measured", "needs", "", box=None, pad_edge=False)
+    table = Table("gate", "rule", box=None, pad_edge=False)
+    for name in ("verdict", "times", "measured", "needs"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("", overflow="fold")
     for link in links:
         table.add_row(
             link.gate.value,

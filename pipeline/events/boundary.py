@@ -9,8 +9,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from pipeline.contracts.observation import MOVING
+from pipeline.contracts.values import Box
 from pipeline.events.tracks import Track
-from pipeline.events.zones import Point
+from pipeline.events.zones import Area, Point
 
 _BAND_HEIGHTS = 0.1
 """Half the width of the band around a boundary in which jitter decides nothing, in the thing's own heights: a
@@ -56,9 +58,17 @@ class _Standing:
 class Boundary:
     """Follows every track of a camera across one zone's or line's boundary."""
 
-    def __init__(self, distance_px: Callable[[float, float], float], max_band_px: float = math.inf) -> None:
+    def __init__(
+        self,
+        distance_px: Callable[[float, float], float],
+        max_band_px: float = math.inf,
+        centre: Point | None = None,
+    ) -> None:
+        """`centre` is a zone's: of a region that only moves, the part nearest to it counts, for nobody knows where
+        in it anything stands; of all else the foot."""
         self._distance_px = distance_px
         self._max_band_px = max_band_px
+        self._centre = centre
         self._standings: dict[int, _Standing] = {}
 
     def band_px(self, track: Track) -> float:
@@ -82,10 +92,19 @@ class Boundary:
         if standing is None:
             standing = self._standings[track.key] = _Standing()
             first = track.samples[0]
-            self._move(standing, track, first.seconds, Point(*first.box.foot))
-        if not self._move(standing, track, track.foot_seconds, track.foot) or standing.over is None:
+            self._move(standing, track, first.seconds, self._place(track, first.box, Point(*first.box.foot)))
+        place = self._place(track, track.box, track.foot)
+        if not self._move(standing, track, track.foot_seconds, place) or standing.over is None:
             return None
         return Passage(track, *standing.over, is_positive=standing.side > 0)
+
+    def _place(self, track: Track, box: Box, foot: Point) -> Point:
+        if self._centre is None or track.label != MOVING:
+            return foot
+        return Point(
+            min(max(self._centre.x, box.left), box.right),
+            min(max(self._centre.y, box.top), box.bottom),
+        )
 
     def _move(self, standing: _Standing, track: Track, seconds: float, foot: Point) -> bool:
         """Note where the track is now; whether it is thereby clearly on the other side than it was."""
@@ -95,3 +114,8 @@ class Boundary:
             return False
         before, standing.side = standing.side, 1 if distance > 0 else -1
         return before == -standing.side
+
+
+def boundary_of(area: Area) -> Boundary:
+    """A zone's boundary, positive inside."""
+    return Boundary(area.depth_px, area.max_band_px, area.centre)

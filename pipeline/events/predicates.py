@@ -11,7 +11,7 @@ from typing import Literal
 from pipeline.contracts.candidate import Fact
 from pipeline.contracts.observation import Observation
 from pipeline.contracts.rule import ANY_OBJECT, Rule
-from pipeline.events.boundary import Boundary, Passage
+from pipeline.events.boundary import Boundary, Passage, boundary_of
 from pipeline.events.left_behind import LeftBehind
 from pipeline.events.reading import Among, Predicate, Reading, moment, seconds_text
 from pipeline.events.tracks import Track, TrackBook
@@ -86,7 +86,7 @@ class Passes:
         self._past = {"enters": "entered", "leaves": "left"}[verb]
         self._area = area
         self._among = among
-        self._boundary = Boundary(area.depth_px, area.max_band_px)
+        self._boundary = boundary_of(area)
 
     def measure(self, observation: Observation, book: TrackBook) -> Reading:  # noqa: ARG002
         """Met while a wanted passage has just become certain."""
@@ -110,7 +110,7 @@ class Inside:
         self._area = area
         self._limit_seconds = longer_than_seconds
         self._among = among
-        self._boundary = Boundary(area.depth_px, area.max_band_px)
+        self._boundary = boundary_of(area)
         self._since_seconds: dict[int, float] = {}
 
     def measure(self, observation: Observation, book: TrackBook) -> Reading:  # noqa: ARG002

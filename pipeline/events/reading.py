@@ -12,7 +12,7 @@ from typing import Protocol
 from pipeline.contracts.candidate import Fact
 from pipeline.contracts.observation import Observation
 from pipeline.contracts.rule import ANY_OBJECT
-from pipeline.events.boundary import Boundary
+from pipeline.events.boundary import boundary_of
 from pipeline.events.tracks import Track, TrackBook
 from pipeline.events.zones import Area, Point
 
@@ -46,7 +46,7 @@ class Among:
     def __init__(self, labels: tuple[str, ...], area: Area | None) -> None:
         self.labels = labels
         self._area = area
-        self._boundary = Boundary(area.depth_px, area.max_band_px) if area else None
+        self._boundary = boundary_of(area) if area else None
 
     def update(self, book: TrackBook) -> None:
         """Follow the tracks over the zone's boundary; before any question about this observation."""

@@ -20,18 +20,22 @@ PRESENT_SECONDS = 0.5
 """A thing unseen for less than this still counts as there: detectors blink."""
 _HISTORY_SECONDS = 1.0
 """Boxes kept for speed: enough to average out jitter, short enough to follow a turn."""
+_TINY_SECONDS = 1e-3
+"""Frame times are rounded to milliseconds on their way."""
 _FOOT_SECONDS = 0.3
 """Sightings whose median is where a thing stands: two boxes taken for one, or one cut in two, last less."""
 _SAME_IOU = 0.2
 """Overlap of two sightings in a row that makes them one thing, while the tracker is not sure yet."""
-_TINY_SECONDS = 1e-3
+_SPEED_SECONDS = 0.2 - _TINY_SECONDS
+"""Boxes of a shorter time give no speed: 3 px of jitter between two frames at 25 a second look like a run."""
 _TRAIL_EVERY_SECONDS = 1.0
 _TRAIL_LENGTH = 40
 _JOIN_HEIGHTS = 0.4
 _JOIN_HEIGHTS_PER_SECOND = 0.5
-_JOIN_MAX_HEIGHTS = 1.2
+_JOIN_MAX_HEIGHTS = 0.8
 """How far from where a lost track should be by now a new one may start and be the same thing. A walker makes
-about 0.8 of their own heights a second, so half of that covers a stop or a turn."""
+about 0.8 of their own heights a second: half of it covers a stop or a turn, and a whole second of it is as far
+as one may guess."""
 _JOIN_SIZE_RATIO = 1.6
 
 
@@ -112,14 +116,12 @@ class Track:
         Of two opposite edges the one that moved less counts: a box that is cut off (something in front, the
         picture's border) or that breathes moves one edge, a thing that moves takes both along.
         """
-        half = len(self.samples) // 2
-        if half == 0:
-            return Point(0.0, 0.0)
         samples = list(self.samples)
+        if samples[-1].seconds - samples[0].seconds < _SPEED_SECONDS:
+            return Point(0.0, 0.0)
+        half = len(samples) // 2
         older, newer = samples[:half], samples[-half:]
         elapsed = _middle(newer, "seconds") - _middle(older, "seconds")
-        if elapsed <= 0:
-            return Point(0.0, 0.0)
         left, top, right, bottom = (
             (_middle(newer, side) - _middle(older, side)) / elapsed for side in ("left", "top", "right", "bottom")
         )

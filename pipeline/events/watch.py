@@ -20,7 +20,9 @@ from pipeline.events.zones import Area
 
 _MAX_FACTS = 20
 _UPDATE_EVERY_SECONDS = 5.0
-"""An open candidate is told again at most this often."""
+_UPDATE_SHARE = 0.25
+"""An open candidate is told again at most this often, and ever more seldom: not before it has lasted so much
+longer, so that a day in a busy yard is some forty updates and not thousands."""
 _GROWTH = 1.25
 """A peak this many times as high as the one last told is news."""
 
@@ -57,10 +59,14 @@ class _Story:
         """Take in one observation."""
         self.album.add(glimpse)
         self.peak = max(self.peak, score)
-        for fact in facts:
-            self.facts[(fact.kind, fact.track_id, fact.direction)] = fact
-        while len(self.facts) > _MAX_FACTS:
-            del self.facts[next(iter(self.facts))]
+        self._note_facts({(fact.kind, fact.track_id, fact.direction): fact for fact in facts})
+
+    def _note_facts(self, now: dict[_FactKey, Fact]) -> None:
+        """Keep the latest of each; when there are too many, those that no longer hold make room."""
+        past = [key for key in self.facts if key not in now]
+        self.facts |= now
+        for key in [*past, *reversed(now)][: max(len(self.facts) - _MAX_FACTS, 0)]:
+            del self.facts[key]
 
     @property
     def starts_seconds(self) -> float:
@@ -69,8 +75,12 @@ class _Story:
 
     def is_news(self, seconds: float) -> bool:
         """Whether it grew so much since it was last told that it should be told again."""
+        if self.opening is None:
+            return False
+        lasted_seconds = self._told_seconds - self.opening.opened_at.timestamp()
+        wait_seconds = max(_UPDATE_EVERY_SECONDS, _UPDATE_SHARE * lasted_seconds)
         has_grown = self.peak >= self._told_peak * _GROWTH or not self._told_facts.issuperset(self.facts)
-        return has_grown and seconds - self._told_seconds >= _UPDATE_EVERY_SECONDS
+        return has_grown and seconds - self._told_seconds >= wait_seconds
 
     def note_told(self, seconds: float) -> None:
         """It is told as it stands now."""

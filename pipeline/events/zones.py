@@ -39,6 +39,7 @@ class Area:
             for a, b in pairs
             if not _along_border(a, b)
         ]
+        self.centre = Point(*(sum(axis) / len(polygon) for axis in zip(*self._corners, strict=True)))
         self.max_band_px = _half_of_inner_radius(self._corners)
         """A hysteresis band wider than this would leave nothing of a small zone."""
 

@@ -120,10 +120,11 @@ class BackgroundModel:
 
     def _swap(self, at: NDArray[np.intp]) -> None:
         """Let the candidates at these pixels be the background, and the background their candidate."""
-        for one, other in ((self._background, self._candidate), (self._known_for, self._there_for)):
-            before = one.ravel()[at]
-            np.put(one, at, other.ravel()[at])
-            np.put(other, at, before)
+        before, known_for = self._background.ravel()[at], self._known_for.ravel()[at]
+        np.put(self._background, at, self._candidate.ravel()[at])
+        np.put(self._known_for, at, self._there_for.ravel()[at])
+        np.put(self._candidate, at, before)
+        np.put(self._there_for, at, np.minimum(known_for * _KNOWN_FOR_LONGER, STAYS_VISIBLE_SECONDS))
 
 
 def _share(step_seconds: float, time_constant_seconds: float) -> float:

@@ -25,11 +25,10 @@ _LONGEST_SIDE_PX = 320
 _THUMBNAIL_SIZE_PX = (64, 36)
 _GLOBAL_SHARE = 0.5
 """More of the picture changed than this: not a thing in the scene but the light, the exposure or the camera."""
-_JUMP_SHARE = 0.5
 _JUMP_LUMA = 15
-_JUMP_CHANGED_SHARE = 0.05
-"""Or so much of it became brighter or darker by so many grey levels from one frame to the next, and took this
-much of the contrast along (light that keeps all contrast is no change at all)."""
+"""The same when so much of it became brighter or darker by so many grey levels from one frame to the next …"""
+_LOST_SHARE = 0.05
+"""… and if that changed the contrast of so much of it too, what was learnt is of no use any more."""
 _SETTLE_SECONDS = 1.0
 """After that, how long a camera's exposure may take to come to rest; the picture is learnt anew meanwhile."""
 _SPECK_PX = 3
@@ -75,18 +74,18 @@ class MotionGate:
         mask = self._model.look(luma, step_seconds)
         changed_fraction = float(mask.mean())
         self._unsettled_seconds = max(self._unsettled_seconds - step_seconds, 0.0)
-        if self._is_global(luma, changed_fraction):
+        is_global = changed_fraction > _GLOBAL_SHARE or self._jumped(luma)
+        if is_global and changed_fraction > _LOST_SHARE:
             self._unsettled_seconds = _SETTLE_SECONDS
         if self._unsettled_seconds > 0:
             self._model.restart(luma)
+        if is_global or self._unsettled_seconds > 0:
             return Motion((), changed_fraction, is_global=True)
         return Motion(self._regions(mask, full_size_px), changed_fraction, is_global=False)
 
-    def _is_global(self, luma: Luma, changed_fraction: float) -> bool:
-        if changed_fraction > _GLOBAL_SHARE:
-            return True
-        jumped = float(np.mean(np.asarray(cv2.absdiff(luma, self._last_luma)) > _JUMP_LUMA))
-        return jumped > _JUMP_SHARE and changed_fraction > _JUMP_CHANGED_SHARE
+    def _jumped(self, luma: Luma) -> bool:
+        difference = np.asarray(cv2.absdiff(luma, self._last_luma))
+        return float(np.mean(difference > _JUMP_LUMA)) > _GLOBAL_SHARE
 
     def _regions(self, mask: Mask, full_size_px: tuple[int, int]) -> tuple[Box, ...]:
         """Boxes in full pixels around what hangs together and is large enough, largest first."""

@@ -29,7 +29,11 @@ NO_ALERT = [
         "the camera was not to be read: no route to host",
     ),
     ("no motion", [STILL], "nothing moved in 550 frames looked at"),
-    ("overloaded", [STILL, count(Gate.PERCEPTION, "overloaded", rule=NO_RULE, count=3)], "overloaded and 3 times"),
+    (
+        "overloaded",
+        [STILL, count(Gate.PERCEPTION, "overloaded", rule=NO_RULE, count=3)],
+        "overloaded and dropped 3 frames",
+    ),
     ("out of schedule", [LOOKED, count(Gate.SCHEDULE, "out of schedule")], "the rule is off at that time"),
     ("nothing there", [LOOKED, count(Gate.PREDICATE, "nothing inside")], "nothing that counts was in fence"),
     (
@@ -61,7 +65,7 @@ NO_ALERT = [
         [count(Gate.PREDICATE, "fell over", max_value=3.0, threshold=4.0, detail="twice")],
         "fell over, 3 at most (needs 4) (twice)",
     ),
-    ("only passed", [LOOKED], "50 times the sampling gate was passed, and nothing followed"),
+    ("only passed", [LOOKED], "the sampling gate was passed 50 times, and nothing followed"),
 ]
 
 

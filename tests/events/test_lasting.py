@@ -122,9 +122,32 @@ def _both(track: dict[str, object], *actors: Actor, seconds: float, fps: float =
     return opened(candidates), closed(candidates)
 
 
+def test_jitter_at_the_start_of_a_track_is_not_fast() -> None:
+    """Two boxes a 25th of a second apart say nothing about speed."""
+    fast = rule(track={"faster_than": 1.2}, timing={"dwell": 0})
+    assert play(stage(fast), film(5, 25, Actor([(0, 300, 300), (5, 300, 300)], jitter_px=3))) == []
+
+
 def test_presence_ends_with_the_tracks() -> None:
     """Somebody who vanishes inside is gone half a second later, and the candidate ends after its gap."""
     candidates = play(stage(rule(track=INSIDE)), film(12, 10, Actor([(0, 300, 300), (4, 320, 300)])))
     ended_at = closed(candidates)[0].ended_at
     assert ended_at is not None
     assert 4.0 <= (ended_at - at(0)).total_seconds() <= 4.5
+
+
+def test_a_moving_region_counts_where_it_overlaps() -> None:
+    """Of what only moves any part in the zone counts; a person counts where they stand."""
+    corners = [(0, 100, 300), (5, 100, 300)]
+    wide = Actor(corners, label="moving", width=300)
+    assert len(_both({"inside": "square"}, wide, seconds=5)[0]) == 1
+    assert _both({"inside": "square"}, Actor(corners, width=300), seconds=5) == ([], [])
+
+
+@pytest.mark.parametrize("fps", [25, 10, 5, 2])
+def test_frame_rates_agree(fps: float) -> None:
+    """A noisy visit begins and ends at the same time, to half a second, at 25, 10, 5 and 2 frames a second."""
+    (opening,), (closing,) = _both(INSIDE, Actor(VISIT, jitter_px=2), seconds=25, fps=fps)
+    assert abs((opening.started_at - at(2.6)).total_seconds()) <= 0.5
+    assert closing.ended_at is not None
+    assert abs((closing.ended_at - at(17.8)).total_seconds()) <= 0.5

@@ -169,6 +169,18 @@ def test_an_open_candidate_tells_news_rarely() -> None:
     assert len({c.id for c in candidates}) == 1
 
 
+def test_a_long_event_in_a_crowd_stays_small() -> None:
+    """Ten minutes of people coming and going, thirty at a time: few updates, never more than twenty facts."""
+    scenes = [
+        observation(n / 2, *(Region(box_at((210 + 12 * k, 300)), "person", 0.8, n // 20 * 3 + k) for k in range(30)))
+        for n in range(1200)
+    ]
+    candidates = play(stage(rule(track=INSIDE)), scenes)
+    assert len(candidates) < 30
+    assert max(len(c.facts) for c in candidates) == 20
+    assert max(len(c.track_notes) for c in candidates) <= 20
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 1000), (7680, 4320)], ids=str)
 def test_odd_picture_sizes(size: tuple[int, int]) -> None:
     """Tiny and huge pictures raise nothing."""

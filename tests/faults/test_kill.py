@@ -30,10 +30,11 @@ models: {{vlm: "openai:{vlm}/v1#judge"}}
 cameras:
   - id: yard
     url: "synthetic:yard?seed=3&seconds=60&fps=8&size=480x270"
-    zones:
+    zones: &zones
       left: [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
       right: [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
-    lines: {{middle: [[0.5, 0.0], [0.5, 1.0]]}}
+    lines: &lines {{middle: [[0.5, 0.0], [0.5, 1.0]]}}
+  - {{id: street, url: "synthetic:street?seed=4&seconds=60&fps=8&size=480x270", zones: *zones, lines: *lines}}
 rules:
   - {{id: left, track: {{object: any, enters: left}}, cooldown: 0s}}
   - {{id: right, track: {{object: any, enters: right}}, cooldown: 0s}}
@@ -88,7 +89,8 @@ def slow_judge(handler) -> None:  # type: ignore[no-untyped-def]
 
 def start(folder: Path, site: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pipeline", "run", str(site), "--data-dir", str(folder), "--speed", "6", "--quiet"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=(folder.parent / "log").open("ab"))
+    with (folder.parent / "log").open("ab") as log:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
 
 
 def num_changes(folder: Path) -> int:

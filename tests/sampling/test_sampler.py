@@ -1,0 +1,111 @@
+"""A camera's sampling as a whole: what is sampled, what is recorded, and odd input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.contracts.decision import Gate
+from pipeline.contracts.frame import SampledFrame
+from pipeline.sampling.sampler import CameraSampler
+from pipeline.settings import SamplingSettings
+from tests.support.perception import DecisionList, at, camera, frame, with_box, yard
+
+
+def sampler(**limits: float) -> tuple[CameraSampler, DecisionList]:
+    decisions = DecisionList()
+    return CameraSampler(camera(**limits), SamplingSettings(), decisions), decisions
+
+
+def offer_walk(target: CameraSampler, fps: float = 10.0, seconds: float = 20.0) -> list[SampledFrame]:
+    """A silent scene in which something crosses from the 8th to the 12th second."""
+    times = [n / fps for n in range(round(seconds * fps))]
+    scene = [with_box(yard(), round(-24 + 86 * (t - 8)), 90) if 8 <= t < 12 else yard() for t in times]
+    offered = [target.offer(frame(pixels, t)) for pixels, t in zip(scene, times, strict=True)]
+    return [sampled for sampled in offered if sampled is not None]
+
+
+def test_motion_is_sampled_at_the_active_rate() -> None:
+    """Before motion a heartbeat, during it and a while after it the active rate, then a heartbeat again."""
+    target, _ = sampler(active_fps=5, idle_fps=0.5, active_for=2)
+    taken = [(sampled.frame.pts_seconds, sampled.reason) for sampled in offer_walk(target)]
+    assert taken[0] == (0.0, "first")
+    assert {reason for seconds, reason in taken if 0 < seconds < 8} == {"heartbeat"}
+    assert sum(8 <= seconds < 12 for seconds, _ in taken) == pytest.approx(20, abs=2)
+    assert {reason for seconds, reason in taken if 12.5 < seconds < 13.5} == {"active"}
+    assert {reason for seconds, reason in taken if seconds > 15} == {"heartbeat"}
+
+
+def test_every_frame_leaves_a_decision() -> None:
+    """Sampled or not, each frame is recorded once, with its time, its reason and the numbers compared."""
+    target, decisions = sampler(active_fps=2)
+    taken = offer_walk(target)
+    assert len(decisions.decisions) == 200
+    assert sum(decision.passed for decision in decisions.decisions) == len(taken)
+    assert {"first", "motion", "active", "heartbeat", "no motion", "over camera rate"} == set(decisions.reasons())
+    quiet = next(decision for decision in decisions.decisions if decision.reason == "no motion")
+    assert (quiet.gate, quiet.camera_id, quiet.value, quiet.threshold) == (Gate.SAMPLING, "yard", 0.0, 0.0005)
+    over = next(decision for decision in decisions.decisions if decision.reason == "over camera rate")
+    assert over.threshold == 2
+
+
+def test_a_sampled_frame_carries_what_the_gate_saw() -> None:
+    """Regions and thumbnail come with the frame, which is handed on untouched."""
+    target, _ = sampler()
+    moving = next(sampled for sampled in offer_walk(target) if sampled.reason == "motion")
+    assert moving.motion.regions
+    assert moving.thumbnail.shape == (36, 64)
+    assert moving.thumbnail.dtype == np.uint8
+
+
+def test_sampled_frames_stand_in_the_ring() -> None:
+    """A candidate can have the picture of every sampled frame."""
+    target, _ = sampler()
+    taken = offer_walk(target)
+    held = {encoded.captured_at for encoded in target.ring.between(at(0), at(20))}
+    assert {sampled.frame.captured_at for sampled in taken} <= held
+
+
+def test_a_timestamp_that_went_back_is_refused() -> None:
+    """A straggler is not sampled, is recorded, and disturbs nothing."""
+    target, decisions = sampler()
+    target.offer(frame(yard(), 5.0))
+    assert target.offer(frame(yard(), 4.5)) is None
+    assert target.offer(frame(yard(), 5.0)) is None
+    assert decisions.reasons() == ["first", "timestamp went back", "timestamp went back"]
+    assert len(target.ring.between(at(0), at(10))) == 1
+
+
+def test_a_clock_set_back_is_followed_after_a_while() -> None:
+    """A camera whose clock goes back an hour is blind for two seconds, not for an hour."""
+    target, decisions = sampler()
+    target.offer(frame(yard(), 3600.0))
+    taken = [target.offer(frame(yard(), n / 10)) for n in range(40)]
+    assert decisions.reasons().count("timestamp went back") == 20
+    assert taken[20] is not None
+
+
+def test_light_that_changes_everywhere_is_looked_at() -> None:
+    """A change of the whole picture is sampled as activity, without regions, and the ledger tells."""
+    target, decisions = sampler(idle_fps=0.1)
+    for n in range(50):
+        target.offer(frame(yard() // 4, n / 10))
+    switched = target.offer(frame(yard(), 5.0))
+    assert switched is not None
+    assert switched.motion.is_global
+    assert switched.motion.regions == ()
+    assert decisions.decisions[-1].detail == "the whole picture changed"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (480, 640), (4320, 7680)], ids=["1x1", "640x480", "8K"])
+def test_a_change_of_resolution_goes_on(size: tuple[int, int]) -> None:
+    """A stream that changes its size, to whatever, is sampled on, and motion is found again."""
+    target, _ = sampler(active_fps=10)
+    for n in range(10):
+        target.offer(frame(yard(), n / 10))
+    target.offer(frame(np.full((*size, 3), 80, np.uint8), 1.0))
+    for n in range(20):
+        target.offer(frame(yard(), 2 + n / 10))
+    moving = target.offer(frame(with_box(yard(), 100, 90), 4.0))
+    assert moving is not None
+    assert moving.motion.regions
