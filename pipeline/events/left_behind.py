@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from pipeline.contracts.candidate import Fact
-from pipeline.contracts.observation import Observation
+from pipeline.contracts.observation import MOVING, Observation
 from pipeline.contracts.rule import ANY_OBJECT
 from pipeline.events.reading import Among, Reading, moment, seconds_text
 from pipeline.events.tracks import PRESENT_SECONDS, Track, TrackBook
@@ -82,6 +82,7 @@ class LeftBehind:
             self._settle(track, book)
         for place in self._places:
             place.attend(_is_attended(place.track, place.centre, book), book.seconds)
+            place.was_attended |= _has_parted(place, book)
         self._forget(book.seconds)
         there = [place for place in self._places if self._is_left(place, book.seconds)]
         alone = max((book.seconds - place.alone_since for place in there), default=0.0)
@@ -135,6 +136,15 @@ def _size_px(track: Track) -> float:
 
 def _is_attended(thing: Track, centre: Point, book: TrackBook) -> bool:
     return any(other is not thing and _can_attend(other) and _is_near(other, centre) for other in book.present)
+
+
+def _has_parted(place: _Place, book: TrackBook) -> bool:
+    """Of a thing known by its motion alone, another that moves has just come off: bag and bringer were one blob."""
+    return place.track.label == MOVING and any(
+        other.since_seconds > place.since_seconds and _can_attend(other) and _is_near(other, place.centre)
+        for other in book.present
+        if other is not place.track
+    )
 
 
 def _can_attend(track: Track) -> bool:

@@ -49,6 +49,8 @@ class PerceptionStage:
 
     def process(self, frames: Sequence[SampledFrame]) -> list[Observation | InvalidMessage]:
         """One result a frame, in order; a frame that cannot be processed fails only itself."""
+        if not frames:
+            return []
         found = each_alone(self._detector.detect, frames)
         embeddings = each_alone(self._encode, frames)
         return [

@@ -72,6 +72,15 @@ def test_moving_regions() -> None:
     assert opening.facts[0].text.startswith("something left behind for")
 
 
+def test_one_blob_that_parts_into_bag_and_bringer() -> None:
+    """With the motion detector a carried bag keeps its bearer's track; who comes off it is the one who left."""
+    blob = Actor([(0, 100, 400), (5, 300, 400), (60, 300, 400)], track_id=1, label="moving", height=50, width=30)
+    leaving = Actor([(7, 330, 400), (12, 700, 400)], track_id=2, label="moving", height=60)
+    (opening,) = opened(play(stage(rule(track={"left_behind": "10s"})), film(40, 5, blob, leaving)))
+    assert (opening.opened_at - at(0)).total_seconds() <= 20
+    assert opened(play(stage(rule(track={"left_behind": "10s"})), film(40, 5, blob))) == []
+
+
 def test_furniture_does_not_count_as_anything() -> None:
     """With `object: any`, what nobody brought was not left behind."""
     bench = Actor([(0, 300, 400), (60, 300, 400)], track_id=2, label="bench", height=60, width=90)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from trackers.eval.identity import compute_identity_metrics
 
 from pipeline.contracts.observation import MOVING, Region
 from pipeline.perception.onnx import YoloxDetector
@@ -93,7 +94,7 @@ def test_a_weak_shadow_of_a_strong_one_is_dropped() -> None:
 def test_a_label_is_what_the_track_was_mostly() -> None:
     """A detector that wavers between car and truck gives one track with one label."""
     tracker = CameraTracker(SETTINGS)
-    labels = ["car", "car", "truck", "car", "truck", "truck", "car"]
+    labels = ["car", "car", "truck", "car", "car", "truck", "truck"]
     found = [tracker.update([region(5 * n, label=label)], at(n / 5))[0] for n, label in enumerate(labels)]
     assert {one.track_id for one in found[1:]} == {1}
     assert {one.label for one in found[1:]} == {"car"}
@@ -154,22 +155,25 @@ def test_memory_does_not_grow() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.slow
-@pytest.mark.parametrize(("every", "most_switches"), [(1, 36), (2, 28)], ids=["10 fps", "5 fps"])
-def test_switches_on_pets(shared: Path, every: int, most_switches: int) -> None:
-    """On PETS with YOLOX-nano, people change ids no more often than measured (30 and 23) with some room."""
+def test_identities_on_pets(shared: Path) -> None:
+    """On PETS with YOLOX-nano at 5 frames a second, ids follow people as well as measured (IDF1 .75)."""
     truth = read_truth(shared / "annotations" / "mot15" / "PETS09-S2L1" / "gt.txt")
     detector = YoloxDetector(shared / "weights" / "yolox_nano.onnx", SETTINGS)
     detector.warm_up()
     tracker = CameraTracker(SETTINGS)
-    history: dict[int, list[int]] = defaultdict(list)
-    for number, picture in read_video(shared / "videos" / "pets09_s2l1_vtest.avi", every):
+    true_ids, our_ids, overlaps = [], [], []
+    for number, picture in read_video(shared / "videos" / "pets09_s2l1_vtest.avi", every=2):
         (found,) = detector.detect([sampled(picture.pixels, picture.pts_seconds)])
-        tracked = [one for one in tracker.update(found, picture.captured_at) if one.track_id and one.label == "person"]
         people = truth.get(number, [])
-        overlap = iou_matrix([box for _, box in people], [one.box for one in tracked])
-        for row, (identity, _) in enumerate(people):
-            if overlap.shape[1] and overlap[row].max() >= 0.5:
-                history[identity].append(tracked[int(overlap[row].argmax())].track_id or 0)
-    switches = sum(one != other for ids in history.values() for one, other in pairwise(ids))
-    assert switches <= most_switches
+        tracked = [one for one in tracker.update(found, picture.captured_at) if one.track_id and one.label == "person"]
+        true_ids.append(np.array([identity for identity, _ in people], int))
+        our_ids.append(np.array([one.track_id for one in tracked], int))
+        overlaps.append(iou_matrix([box for _, box in people], [one.box for one in tracked]))
+    scores = compute_identity_metrics(*_counted_from_zero(true_ids, our_ids), overlaps)
+    assert scores["IDF1"] > 0.70  # the same in every run; room for another build of OpenCV
+
+
+def _counted_from_zero(*ids: list[NDArray[np.int64]]) -> list[list[NDArray[np.int64]]]:
+    """The evaluation wants ids without gaps."""
+    known = [np.unique(np.concatenate(rows)) for rows in ids]
+    return [[np.searchsorted(all_of, row) for row in rows] for all_of, rows in zip(known, ids, strict=True)]
