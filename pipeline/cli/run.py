@@ -17,7 +17,7 @@ from pipeline.cli.configuration import (
     settings_for,
     start_logging,
 )
-from pipeline.cli.output import EXIT_FAILED, err, say_json, say_warning, wall_clock
+from pipeline.cli.output import EXIT_FAILED, counted, err, say_json, wall_clock
 from pipeline.cli.screens import choose_screen
 from pipeline.cli.signals import stop_on_signals
 from pipeline.errors import ConfigError
@@ -97,10 +97,8 @@ def _tell(summary: RunSummary, *, as_json: bool) -> None:
     if as_json:
         say_json({"type": "summary", **asdict(summary)})
         return
-    for failure in summary.failures:
-        say_warning(failure)
     err().print(
         f"stopped after {summary.elapsed_seconds:.0f} s: {summary.frames_read} frames read, "
-        f"{summary.incidents} incidents; still owed: {summary.pending_verdicts} verdicts, "
-        f"{summary.pending_deliveries} deliveries ({summary.dead_deliveries} given up)"
+        f"{counted(summary.incidents, 'incident')}; still owed: {counted(summary.pending_verdicts, 'verdict')}, "
+        f"{counted(summary.pending_deliveries, 'delivery', 'deliveries')} ({summary.dead_deliveries} given up)"
     )

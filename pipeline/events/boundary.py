@@ -116,6 +116,6 @@ class Boundary:
         return before == -standing.side
 
 
-def boundary_of(area: Area) -> Boundary:
-    """A zone's boundary, positive inside."""
-    return Boundary(area.depth_px, area.max_band_px, area.centre)
+def boundary_of(area: Area, *, by_overlap: bool = False) -> Boundary:
+    """A zone's boundary, positive inside; `by_overlap` for regions of which only motion is known."""
+    return Boundary(area.depth_px, area.max_band_px, area.centre if by_overlap else None)

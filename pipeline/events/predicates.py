@@ -110,7 +110,8 @@ class Inside:
         self._area = area
         self._limit_seconds = longer_than_seconds
         self._among = among
-        self._boundary = boundary_of(area)
+        # "Does anything move in there?" is asked of the picture; who enters or stays stands somewhere.
+        self._boundary = boundary_of(area, by_overlap=longer_than_seconds is None)
         self._since_seconds: dict[int, float] = {}
 
     def measure(self, observation: Observation, book: TrackBook) -> Reading:  # noqa: ARG002

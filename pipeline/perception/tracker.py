@@ -100,6 +100,8 @@ class CameraTracker:
     def _restart(self) -> None:
         """Begin with no tracks; ids go on from the last one given."""
         self._id_offset = self._last_id + 1
+        self._labels.clear()
+        self._last_seen.clear()
         self._started_at = self._last_at = None
         self._tracker = ByteTrackTracker(
             # The package counts its memory in thirtieths of a second.

@@ -6,7 +6,6 @@ that fails half of the time. `SIGHTLINE_KILLS` says how often it is killed (`mak
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -20,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.receiver import Receiver, Step, answer
+from tests.support.model_server import judge
+from tests.support.receiver import Receiver, answer
 
 KILLS = int(os.environ.get("SIGHTLINE_KILLS", "4"))
 SEED = int(os.environ.get("SIGHTLINE_SEED", "7"))
@@ -69,24 +69,6 @@ class Guard:
         reply(handler)
 
 
-def slow_judge(handler) -> None:  # type: ignore[no-untyped-def]
-    """An OpenAI-compatible server that takes its time, then says yes and writes a report."""
-    if handler.command == "GET":
-        return answer(200, json.dumps({"object": "list", "data": [{"id": "judge"}]}).encode())(handler)
-    time.sleep(0.4)
-    report = {"frames": [1], "elements": [], "relations": [], "explanation": "Somebody walks.", "title": "Walking"}
-    report |= {"forecast": "", "advice": ""}
-    choice = {
-        "index": 0,
-        "finish_reason": "stop",
-        "message": {"role": "assistant", "content": json.dumps(report)},
-        "logprobs": {
-            "content": [{"token": "yes", "logprob": -0.01, "top_logprobs": [{"token": "yes", "logprob": -0.01}]}]
-        },
-    }
-    return answer(200, json.dumps({"choices": [choice]}).encode(), content_type="application/json")(handler)
-
-
 def start(folder: Path, site: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pipeline", "run", str(site), "--data-dir", str(folder), "--speed", "6", "--quiet"]
     with (folder.parent / "log").open("ab") as log:
@@ -131,8 +113,7 @@ def test_every_stored_incident_reaches_the_receiver(tmp_path: Path, capsys: pyte
     random_source = random.Random(SEED)
     guard = Guard(random_source)
     folder = tmp_path / "data"
-    judge: Step = slow_judge
-    with Receiver(otherwise=guard.step) as receiver, Receiver(otherwise=judge) as vlm:
+    with Receiver(otherwise=guard.step) as receiver, Receiver(otherwise=judge(0.99, delay_seconds=0.4)) as vlm:
         site = tmp_path / "site.yaml"
         site.write_text(SITE.format(vlm=f"http://127.0.0.1:{vlm.port}", receiver=receiver.url))
         pending_verdicts = 0
