@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -112,11 +113,16 @@ def test_stopping_leaves_what_is_owed_for_the_next_run(tmp_path: Path) -> None:
 
 
 def test_evidence_that_cannot_be_kept_holds_up_no_alert(tmp_path: Path) -> None:
-    """With a file where the evidence folder should be, the incident goes out without pictures."""
-    (tmp_path / "evidence").write_text("in the way")
+    """The evidence folder goes away while running: the incident goes out without pictures."""
+
+    def break_folder() -> None:
+        shutil.rmtree(tmp_path / "evidence", ignore_errors=True)
+        (tmp_path / "evidence").write_text("in the way")
+
     with Receiver() as receiver:
         site = site_of(scene(receiver))
-        run_site(site, tmp_path)
+        run_site(site, tmp_path, listener=Listener(on_start=break_folder))
+    (tmp_path / "evidence").unlink()
     (incident,) = incidents_of(site, tmp_path)
     assert told(receiver) == ["unverified", "closed"]
     assert (incident.snapshot_uri, incident.clip_uri) == ("", "")
@@ -125,28 +131,25 @@ def test_evidence_that_cannot_be_kept_holds_up_no_alert(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path) -> None:
     """Somebody holds the database for longer than the program waits for a lock: the incident is stored after."""
+    released = threading.Event()
+
+    def hold() -> None:
+        holder = sqlite3.connect(tmp_path / "sightline.db", isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        held.set()
+        released.wait(13.0)
+        holder.execute("ROLLBACK")
+        holder.close()
+
+    def start_holding() -> None:
+        holder_thread.start()
+        held.wait(5.0)
+
+    held, holder_thread = threading.Event(), threading.Thread(target=hold)
     with Receiver() as receiver:
         site = site_of(scene(receiver))
-        stores_of(site, tmp_path) if (tmp_path / "sightline.db").exists() else run_site(
-            site_of(scene(receiver).replace("seconds=40", "seconds=1")), tmp_path
-        )
-        holder = sqlite3.connect(tmp_path / "sightline.db", isolation_level=None, check_same_thread=False)
-        holder.execute("BEGIN EXCLUSIVE")
-        release = threading.Timer(13.0, lambda: (holder.execute("ROLLBACK"), holder.close()))
-        runner_error: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                run_site(site, tmp_path)
-            except BaseException as error:
-                runner_error.append(error)
-
-        release.start()
-        runner = threading.Thread(target=run)
-        runner.start()
-        runner.join(100)
-        release.join()
-    assert runner_error == []
+        run_site(site, tmp_path, listener=Listener(on_start=start_holding))
+    holder_thread.join()
     assert len(incidents_of(site, tmp_path)) == 1
     assert told(receiver) == ["unverified", "closed"]
 

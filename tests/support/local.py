@@ -17,12 +17,19 @@ from pipeline.site import Site, parse_site
 class Listener:
     """Keeps every change, in the order they were stored; may act on one."""
 
-    def __init__(self, on_change: Callable[[IncidentChange], None] = lambda _: None) -> None:
+    def __init__(
+        self, on_change: Callable[[IncidentChange], None] = lambda _: None, on_start: Callable[[], None] = lambda: None
+    ) -> None:
         self.changes: list[IncidentChange] = []
         self._on_change = on_change
+        self._on_start = on_start
+        self._is_started = False
 
     def progress(self, camera_id: str, frames_read: int, expected_frames: int | None) -> None:
-        """Not needed here."""
+        """Call `on_start` once, when the first frames were read."""
+        if not self._is_started:
+            self._is_started = True
+            self._on_start()
 
     def changed(self, change: IncidentChange) -> None:
         self.changes.append(change)
