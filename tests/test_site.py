@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import traceback
 from datetime import time
 from pathlib import Path
@@ -40,7 +41,7 @@ rules:
     severity: high
     cooldown: 90s
     notify: [guards]
-    timing: {on: 0.7, off: 0.3}
+    timing: {threshold: 0.7, release: 0.3}
   - id: loitering
     cameras: gate-north
     track: {object: person, inside: fence, longer_than: 45s}
@@ -83,7 +84,7 @@ def test_a_whole_site_is_read() -> None:
     assert rule is not None
     assert gate.url.get_secret_value() == ENVIRONMENT["GATE_URL"]
     assert gate.zones["fence"] == ((0.1, 0.4), (0.9, 0.4), (0.9, 0.6))
-    assert (rule.severity, rule.cooldown, rule.timing.on, rule.timing.off) == (Severity.HIGH, 90.0, 0.7, 0.3)
+    assert (rule.severity, rule.cooldown, rule.timing.threshold, rule.timing.release) == (Severity.HIGH, 90.0, 0.7, 0.3)
     assert (rule.schedule[0].start, rule.schedule[0].end) == (time(22), time(6))
     assert site.settings == {"alerting": {"retry_to": "5m"}}
 
@@ -238,7 +239,12 @@ def test_one_mistake_gives_one_problem_at_its_place(text: str, line: int, where:
         ("track: {enters: door}, cooldown: soon", "rules[0].cooldown", "a duration such as 45s", ""),
         ("track: {enters: door}, schedule: 22:00", "rules[0].schedule", "got '22:00'", ""),
         ("track: {enters: door}, schedule: [fry 22:00-23:00]", "rules[0].schedule", "days such as mon-fri", ""),
-        ("track: {enters: door}, timing: {on: 0.4, off: 0.5}", "rules[0].timing", "must not be above on", ""),
+        (
+            "track: {enters: door}, timing: {threshold: 0.4, release: 0.5}",
+            "rules[0].timing",
+            "must not be above threshold",
+            "",
+        ),
         ("track: {enters: door}, severity: urgent", "rules[0].severity", "got 'urgent'", ""),
     ],
 )
@@ -286,12 +292,6 @@ def test_schedules_are_read_with_and_without_quotes(schedule: str) -> None:
     assert parse(with_rule(f"track: {{enters: door}}, schedule: {schedule}")).rules[0].schedule
 
 
-def test_on_and_off_are_words() -> None:
-    """YAML 1.1 reads `on:` as true; here it is the name of a setting."""
-    rule = parse(with_rule("track: {enters: door}, timing: {on: 0.8, off: 0.2}")).rules[0]
-    assert (rule.timing.on, rule.timing.off) == (0.8, 0.2)
-
-
 def test_aliases_save_typing() -> None:
     """An anchor's value may be used again."""
     site = parse("cameras:\n  - {id: a, url: b, sampling: &s {idle_fps: 1}}\n  - {id: c, url: d, sampling: *s}\n")
@@ -325,11 +325,17 @@ def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path, kind: st
         load_site(path, {})
 
 
+def test_the_kept_schema_is_the_present_one() -> None:
+    """`docs/site.schema.json` is what `sightline check --schema` prints now."""
+    kept = Path(__file__).parents[1] / "docs" / "site.schema.json"
+    assert json.loads(kept.read_text()) == site_schema()
+
+
 def test_the_schema_takes_what_the_program_takes() -> None:
     """An editor that follows the JSON Schema accepts the example."""
     schema = site_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(yaml.safe_load(WHOLE.replace("timing: {on: 0.7, off: 0.3}", "")), schema)
+    jsonschema.validate(yaml.safe_load(WHOLE), schema)
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,9 @@ class Timing(Contract):
 
     smoothing: Seconds = 1.0
     """Time constant of the causal average over scores of `when:` rules."""
-    on: Fraction = 0.6
+    threshold: Fraction = 0.6
     """Smoothed score at which the rule counts as met."""
-    off: Fraction = 0.4
+    release: Fraction = 0.4
     """Smoothed score under which it counts as no longer met."""
     dwell: Seconds | None = None
     """How long it must stay met before a candidate opens; the rule kind's own default when not given."""
@@ -117,8 +117,8 @@ class Timing(Contract):
 
     @model_validator(mode="after")
     def _hysteresis(self) -> Self:
-        if self.off > self.on:
-            raise ValueError(f"off ({self.off}) must not be above on ({self.on})")
+        if self.release > self.threshold:
+            raise ValueError(f"release ({self.release}) must not be above threshold ({self.threshold})")
         return self
 
 

@@ -87,7 +87,7 @@ class RuleMachine:
         self._is_instant = kind == INSTANT
         self._gate = Gate.THRESHOLD if kind == WORDS else Gate.PREDICATE
         self._smoothing_seconds = timing.smoothing if kind == WORDS else 0.0
-        self.on, self._off = (timing.on, timing.off) if kind == WORDS else (1.0, 1.0)
+        self.threshold, self._release = (timing.threshold, timing.release) if kind == WORDS else (1.0, 1.0)
         self._dwell_seconds = PACES[kind].dwell_seconds if timing.dwell is None else timing.dwell
         self._gap_seconds = PACES[kind].gap_seconds if timing.gap is None else timing.gap
         self._alerts: tuple[datetime, ...] = (last_alert_at,) if last_alert_at is not None else ()
@@ -140,7 +140,7 @@ class RuleMachine:
             self.is_met = False
         else:
             self.score = self._smoothed(moment, reading.score)
-            self.is_met = self.score >= (self._off if self.is_met else self.on)
+            self.is_met = self.score >= (self._release if self.is_met else self.threshold)
         if not self.is_met:
             self._met_since = None
         elif self._met_since is None or self._is_instant:
@@ -212,5 +212,5 @@ class RuleMachine:
         return Decision(self._camera_id, gate, False, reason, moment.at, self._rule_id, value, threshold)
 
     def _decision(self, moment: Moment, reading: Reading, gate: Gate, passed: bool, reason: str) -> Decision:
-        value, threshold = (self.score, self.on) if reading.limit is None else (reading.value, reading.limit)
+        value, threshold = (self.score, self.threshold) if reading.limit is None else (reading.value, reading.limit)
         return Decision(self._camera_id, gate, passed, reason, moment.at, self._rule_id, value, threshold)

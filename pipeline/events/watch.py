@@ -144,9 +144,9 @@ class RuleWatch:
     def _fact_in_words(self, scene: Scene, score: float) -> tuple[Fact, ...]:
         if not self.machine.is_met:
             return ()
-        text = f"“{self.rule.when}” scored {score:.2f} (threshold {self.machine.on:.2f})"
+        text = f"“{self.rule.when}” scored {score:.2f} (threshold {self.machine.threshold:.2f})"
         at = scene.moment.at
-        return (Fact(kind="when", text=text, at=at, value=score, threshold=self.machine.on, unit="score"),)
+        return (Fact(kind="when", text=text, at=at, value=score, threshold=self.machine.threshold, unit="score"),)
 
     def _begin(self, opening: Transition, scene: Scene) -> list[Candidate]:
         if self._story is None:
@@ -181,7 +181,7 @@ class RuleWatch:
             ended_at=transition.ended_at,
             score=min(self.machine.score or 0.0, 1.0),
             peak_score=min(story.peak, 1.0),
-            threshold=self.machine.on,
+            threshold=self.machine.threshold,
             facts=tuple(story.facts.values()),
             key_frames=story.album.key_frames(self._max_key_frames),
             track_notes=track_notes(scene.book, scene.areas, size, story.starts_seconds, track_ids),

@@ -77,10 +77,10 @@ def test_durations_and_lists_in_short() -> None:
     assert (rule.track.longer_than, rule.track.object, rule.cameras) == (90.0, ("person",), ("gate",))
 
 
-def test_off_is_not_above_on() -> None:
+def test_release_is_not_above_threshold() -> None:
     """A hysteresis the wrong way round is refused."""
     with pytest.raises(ValidationError, match="must not be above"):
-        Timing(on=0.4, off=0.6)
+        Timing(threshold=0.4, release=0.6)
 
 
 def test_names_used() -> None:
