@@ -53,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         arrived = datetime.now(UTC)
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        opened = datetime.fromisoformat(body["data"]["opened_at"])
+        opened = datetime.fromisoformat(body["data"]["times"]["opened_at"])
         with self.server.lock:
             self.server.delays_seconds.append((arrived - opened).total_seconds())
         self.send_response(204)

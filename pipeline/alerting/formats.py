@@ -196,14 +196,20 @@ def _verdict(telling: Telling) -> dict[str, Any] | None:
 
 
 def _evidence(telling: Telling) -> dict[str, Any]:
-    """Keys in the evidence store; the key frames in time order, as a report's frame numbers (from 1) count them."""
+    """Keys in the evidence store; the key frames in time order, with the number by which a report cites each."""
     incident = telling.incident
     frames = sorted(incident.candidate.key_frames, key=lambda frame: frame.captured_at)
     return {
         "snapshot": incident.snapshot_uri,
         "clip": incident.clip_uri,
         "key_frames": [
-            {"captured_at": utc_text(frame.captured_at), "role": frame.role, "picture": frame.uri} for frame in frames
+            {
+                "number": incident.frame_numbers.get(frame.sequence),
+                "captured_at": utc_text(frame.captured_at),
+                "role": frame.role,
+                "picture": frame.uri,
+            }
+            for frame in frames
         ],
     }
 

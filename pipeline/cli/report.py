@@ -98,6 +98,7 @@ def _card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceS
     end = ((candidate.ended_at or candidate.opened_at) - head.started_at).total_seconds()
     frames = sorted(candidate.key_frames, key=lambda key: key.captured_at)
     report = assessment.report if assessment else None
+    numbers = incident.frame_numbers
     return {
         "number": number,
         "id": incident.id,
@@ -115,7 +116,7 @@ def _card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceS
         "model": assessment.model_id if assessment else "",
         "report": report,
         "snapshot": _picture(incident.snapshot_uri, evidence, _SNAPSHOT_SIDE_PX),
-        "frames": [_key_frame(index, key, incident, head, evidence) for index, key in enumerate(frames, 1)],
+        "frames": [_key_frame(numbers.get(key.sequence), key, incident, head, evidence) for key in frames],
     }
 
 
@@ -129,14 +130,14 @@ def _mark(start: float, end: float, duration: float) -> tuple[float, float]:
 
 
 def _key_frame(
-    number: int, key: KeyFrame, incident: Incident, head: ReportHead, evidence: EvidenceStore
+    number: int | None, key: KeyFrame, incident: Incident, head: ReportHead, evidence: EvidenceStore
 ) -> dict[str, Any]:
     """One picture with what was seen in it (pixels) and what the model says is in it (fractions)."""
     width, height = incident.candidate.picture_size
     report = incident.assessment.report if incident.assessment else None
     claims = [element for element in report.elements if element.frame == number and element.box] if report else []
     return {
-        "number": number,
+        "number": number or "–",
         "role": key.role,
         "at": clock((key.captured_at - head.started_at).total_seconds()),
         "picture": _picture(key.uri, evidence, _KEY_FRAME_SIDE_PX),

@@ -72,7 +72,8 @@ class Assessment(Contract):
     prompt_version: str = ""
     started_at: UtcDatetime
     finished_at: UtcDatetime
-    frames_sent: int = 0
+    frames_sent: tuple[int, ...] = ()
+    """Sequences of the key frames that were sent, in the order by which the report's frame numbers count (from 1)."""
     attempts: int = 0
     raw_answer: str = ""
     """What the model wrote, cut at 20,000 characters: kept for replay, never trusted."""

@@ -67,6 +67,14 @@ class Incident(Contract):
     clip_uri: str = ""
     """Key of the MP4 of the seconds around it, once written."""
 
+    @property
+    def frame_numbers(self) -> dict[int, int]:
+        """Sequence of a key frame to the number (from 1) by which the report cites it; in time order when nothing
+        was sent to a model."""
+        sent = self.assessment.frames_sent if self.assessment else ()
+        in_time = sorted(self.candidate.key_frames, key=lambda key: key.captured_at)
+        return {sequence: number for number, sequence in enumerate(sent or [key.sequence for key in in_time], 1)}
+
 
 class IncidentChange(Contract):
     """A step, with the incident as it was right after it."""

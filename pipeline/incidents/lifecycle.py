@@ -47,7 +47,7 @@ def follow_candidate(
     incident: Incident, candidate: Candidate, at: datetime, *, snapshot_uri: str = "", clip_uri: str = ""
 ) -> IncidentChange | None:
     """The candidate of an incident that is known grew or ended. What is closed or known stays as it is."""
-    candidate = _with_known_pictures(candidate, incident.candidate)
+    candidate = _with_known_pictures(candidate, incident)
     if incident.closed_at is not None or not _is_news(candidate, incident.candidate):
         return None
     news = _new_uris(incident, snapshot_uri, clip_uri)
@@ -102,14 +102,19 @@ def _known_until(candidate: Candidate) -> datetime:
     return max(moments)
 
 
-def _with_known_pictures(candidate: Candidate, known: Candidate) -> Candidate:
-    """Key frames told again without their picture's key keep the one that is known."""
-    uris = {frame.sequence: frame.uri for frame in known.key_frames}
-    frames = tuple(
-        frame if frame.uri else frame.model_copy(update={"uri": uris.get(frame.sequence, "")})
-        for frame in candidate.key_frames
-    )
-    return candidate.model_copy(update={"key_frames": frames})
+def _with_known_pictures(candidate: Candidate, incident: Incident) -> Candidate:
+    """Key frames told again keep the key of their picture; those a verdict cites, or may yet, stay with the incident
+    when the candidate has chosen others since."""
+    known = {frame.sequence: frame for frame in incident.candidate.key_frames}
+    told = {frame.sequence: frame for frame in candidate.key_frames}
+    cited = known.keys() if incident.awaits_verdict else incident.assessment.frames_sent if incident.assessment else ()
+    kept = {sequence: known[sequence] for sequence in cited if sequence in known}
+    fresh = {
+        sequence: frame.model_copy(update={"uri": frame.uri or known[sequence].uri}) if sequence in known else frame
+        for sequence, frame in told.items()
+    }
+    frames = sorted((kept | fresh).values(), key=lambda frame: frame.captured_at)
+    return candidate.model_copy(update={"key_frames": tuple(frames)})
 
 
 def _new_uris(incident: Incident, snapshot_uri: str, clip_uri: str) -> dict[str, Any]:

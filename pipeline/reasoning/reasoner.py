@@ -96,7 +96,7 @@ class _Judgement:
         self._report: Report | None = None
         self._prompt_version = ""
         self._num_unreadable = 0
-        self._frames_sent = 0
+        self._frames_sent: tuple[int, ...] = ()
         self._attempts = 0
         self._raw = ""
 
@@ -127,7 +127,8 @@ class _Judgement:
 
     def _judge(self, pictures: list[Picture]) -> None:
         prompt = verdict_prompt(self._request, pictures)
-        self._prompt_version, self._frames_sent = prompt.version, len(pictures)
+        self._prompt_version = prompt.version
+        self._frames_sent = tuple(picture.frame.sequence for picture in pictures)
         answer = self._ask(lambda: self._model.verdict(prompt))
         self._raw, self._probability = answer.text, min(max(answer.yes, 0.0), 1.0)
         self._conclude(*decide(answer, self._settings))

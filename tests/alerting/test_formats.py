@@ -97,8 +97,8 @@ def test_the_data_tells_what_happened_and_why() -> None:
             "snapshot": "snapshot.jpg",
             "clip": "",
             "key_frames": [
-                {"captured_at": "2026-01-01T21:14:04.000Z", "role": "peak", "picture": "frame-1.jpg"},
-                {"captured_at": "2026-01-01T21:14:05.000Z", "role": "peak", "picture": "frame-2.jpg"},
+                {"number": 1, "captured_at": "2026-01-01T21:14:04.000Z", "role": "peak", "picture": "frame-1.jpg"},
+                {"number": 2, "captured_at": "2026-01-01T21:14:05.000Z", "role": "peak", "picture": "frame-2.jpg"},
             ],
         },
         "acknowledged_by": "",

@@ -102,6 +102,16 @@ def test_pictures_that_are_known_stay_known() -> None:
     assert incident.candidate.key_frames[0].uri == "gate/frame.jpg"
 
 
+def test_pictures_a_verdict_cites_stay_with_the_incident() -> None:
+    """What was sent to the model is still there when the candidate closes with other key frames."""
+    first = make_candidate().key_frames[0]
+    other = first.model_copy(update={"sequence": first.sequence + 50, "captured_at": START + seconds(6)})
+    incident = after(lifecycle.judge(opened().incident, make_assessment("i", frames_sent=(first.sequence,)), NOW))
+    incident = after(lifecycle.follow_candidate(incident, closed(key_frames=(other,)), NOW))
+    assert [frame.sequence for frame in incident.candidate.key_frames] == [first.sequence, other.sequence]
+    assert incident.frame_numbers == {first.sequence: 1}
+
+
 @pytest.mark.parametrize("verdict", list(Verdict))
 @pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
 def test_a_verdict_sets_the_status(verdict: Verdict, is_closed: bool) -> None:

@@ -31,7 +31,7 @@ def test_yes_is_confirmed_and_reported() -> None:
     assert assessment.verdict is Verdict.CONFIRMED
     assert assessment.report is not None
     assert assessment.reason == "A person climbs the fence."
-    assert (assessment.probability, assessment.frames_sent, assessment.attempts) == (0.9, 2, 2)
+    assert (assessment.probability, assessment.frames_sent, assessment.attempts) == (0.9, (0, 4), 2)
     assert (assessment.model_id, len(assessment.prompt_version)) == ("scripted", 12)
 
 
@@ -121,14 +121,14 @@ def test_unreadable_pictures_are_counted() -> None:
     """The others are judged, and the reason says how many were missing."""
     assessment = _assess(ScriptedModel([NO]), request((frame(0), frame(1, picture=b"garbage"))))
     assert assessment.verdict is Verdict.REJECTED
-    assert assessment.frames_sent == 1
+    assert len(assessment.frames_sent) == 1
     assert "(1 pictures could not be read)" in assessment.reason
 
 
 def test_one_black_frame_is_a_picture() -> None:
     """A black frame is judged like any other."""
     black = frame(0, picture=jpeg(value=0))
-    assert _assess(ScriptedModel([UNSURE]), request((black,))).frames_sent == 1
+    assert _assess(ScriptedModel([UNSURE]), request((black,))).frames_sent == (0,)
 
 
 def test_an_open_circuit_answers_at_once() -> None:
