@@ -29,7 +29,7 @@ from pipeline.perception.encoder import load_encoder
 from pipeline.perception.stage import PerceptionStage
 from pipeline.reasoning.model import load_model
 from pipeline.reasoning.reasoner import VlmReasoner
-from pipeline.runtime.cameras import CameraLoop
+from pipeline.runtime.cameras import CameraLoop, SkipMeter
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.inbox import FairInbox, WithdrawAlert
 from pipeline.runtime.local import LocalParts, LocalRuntime, RunListener
@@ -158,7 +158,8 @@ class _Wiring:
         self.lock = lock
         self.ledger = Ledger(stores.decisions)
         self.inbox = FairInbox(tuple(c.id for c in site.cameras), settings.perception.batch_size)
-        self.samplers = {c.id: CameraSampler(c, settings.sampling, self.ledger) for c in site.cameras}
+        skips = SkipMeter(self.ledger, metrics)
+        self.samplers = {c.id: CameraSampler(c, settings.sampling, skips) for c in site.cameras}
         self.delivery = self._delivery()
         self.recorder = IncidentRecorder(stores.incidents, self._policy(), clock)
         self.verifier: Verifier | None = None

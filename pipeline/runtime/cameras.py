@@ -38,6 +38,20 @@ class CameraCounts:
     failure: str = ""
 
 
+class SkipMeter:
+    """A `DecisionSink` for one sampler: counts the frames it passed over, by reason, and hands every decision on."""
+
+    def __init__(self, decisions: DecisionSink, metrics: Metrics) -> None:
+        self._decisions = decisions
+        self._metrics = metrics
+
+    def record(self, decision: Decision) -> None:
+        """Count, then pass on."""
+        if not decision.passed:
+            self._metrics.frames_skipped.labels(decision.camera_id, decision.reason).inc()
+        self._decisions.record(decision)
+
+
 class CameraLoop:
     """Reads one camera until it ends or is closed."""
 

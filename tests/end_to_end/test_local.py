@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.contracts.decision import Gate
 from pipeline.contracts.incident import IncidentStatus
+from pipeline.telemetry import Metrics
 from tests.support.local import Listener, incidents_of, run_site, site_of, stores_of
 from tests.support.model_server import judge
 from tests.support.receiver import Receiver, answer
@@ -152,6 +154,26 @@ def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path) -> None:
     holder_thread.join()
     assert len(incidents_of(site, tmp_path)) == 1
     assert told(receiver) == ["unverified", "closed"]
+
+
+def test_every_frame_is_accounted_for(tmp_path: Path) -> None:
+    """Frames read are frames sampled and frames passed over with a reason; the metrics and the ledger agree."""
+    metrics = Metrics()
+    with Receiver() as receiver:
+        site = site_of(scene(receiver))
+        summary = run_site(site, tmp_path, metrics=metrics)
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    total = {
+        name: sum(sample.value for sample in samples if sample.name == f"sightline_{name}_total")
+        for name in ("frames_read", "frames_sampled", "frames_skipped")
+    }
+    assert total["frames_read"] == summary.frames_read == 320
+    assert total["frames_sampled"] + total["frames_skipped"] == total["frames_read"]
+    stores = stores_of(site, tmp_path)
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    counts = stores.decisions.between("yard", start, start + timedelta(minutes=10))
+    assert sum(count.count for count in counts if count.gate is Gate.SAMPLING) == total["frames_read"]
+    stores.close()
 
 
 def test_one_unreadable_camera_leaves_the_others_alone(tmp_path: Path) -> None:

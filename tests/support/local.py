@@ -12,6 +12,7 @@ from pipeline.ingest.pace import Pace
 from pipeline.runtime.local import RunSummary
 from pipeline.settings import Settings, load_settings
 from pipeline.site import Site, parse_site
+from pipeline.telemetry import Metrics
 
 
 class Listener:
@@ -45,12 +46,18 @@ def site_of(text: str) -> Site:
 
 
 def run_site(
-    site: Site, folder: Path, *, listener: Listener | None = None, stop: threading.Event | None = None, **pace: float
+    site: Site,
+    folder: Path,
+    *,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+    metrics: Metrics | None = None,
+    **pace: float,
 ) -> RunSummary:
     """From start to the end of all sources, as fast as possible unless told otherwise."""
     settings = settings_of(site, folder)
     pace_ = Pace(**{"speed": 0.0, **pace})
-    with build_local(site, settings, pace=pace_, listener=listener or Listener()) as runtime:
+    with build_local(site, settings, pace=pace_, listener=listener or Listener(), metrics=metrics) as runtime:
         runtime.warm_up()
         return runtime.run(stop or threading.Event())
 
