@@ -10,6 +10,8 @@ from pipeline.scenes import Scene, TrueEvent
 
 LOITERING_SECONDS = 15.0
 """The scene's people loiter for more than 15 s, or are near misses of less than 10 s."""
+LEFT_SECONDS = 15.0
+"""A bag left for good is alone for longer; the near miss is taken again within 9 s."""
 _EARLY_SECONDS = 2.0
 _LATE_SECONDS = 3.0
 """An incident belongs to an event when it opens from so much before to so much after it: boxes are wider than
@@ -27,6 +29,7 @@ def demo_rules() -> list[dict[str, Any]]:
             "cooldown": 0,
         },
         {"id": "kerb-crossing", "track": {"object": "any", "crosses": "kerb"}, "severity": "low", "cooldown": 0},
+        {"id": "left-bag", "track": {"object": "any", "left_behind": LEFT_SECONDS}, "severity": "high", "cooldown": 0},
         {"id": "gate-entry", "track": {"object": "any", "enters": "gate"}, "severity": "medium", "cooldown": 0},
     ]
 
@@ -85,6 +88,9 @@ def _planted(event: TrueEvent) -> list[Planted]:
         return [Planted("loitering", start if near else start + LOITERING_SECONDS, end, text, near)]
     if event.kind == "passes" and event.zone == "fence":
         return [Planted("fence-entry", start, end, "somebody walks close by fence, never in it", near)]
+    if event.kind == "left_behind":
+        text = f"a bag is put down and {'taken again' if near else 'left'}"
+        return [Planted("left-bag", start if near else start + LEFT_SECONDS, end, text, near)]
     if event.kind == "light":
         return [Planted("fence-entry", start, end, "the light changes", near)]
     return []

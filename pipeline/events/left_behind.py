@@ -82,7 +82,8 @@ class LeftBehind:
             self._settle(track, book)
         for place in self._places:
             place.attend(_is_attended(place.track, place.centre, book), book.seconds)
-            place.was_attended |= _has_parted(place, book)
+            if not place.was_attended and _has_parted(place, book):
+                place.was_attended, place.alone_since = True, book.seconds
         self._forget(book.seconds)
         there = [place for place in self._places if self._is_left(place, book.seconds)]
         alone = max((book.seconds - place.alone_since for place in there), default=0.0)

@@ -10,7 +10,7 @@ import structlog
 from pipeline.contracts.frame import Frame
 from pipeline.contracts.values import Image
 from pipeline.errors import ConfigError
-from pipeline.ingest.opencv import Capture
+from pipeline.ingest.capture import Recording
 from pipeline.ingest.pace import Playback
 from pipeline.ingest.timeline import Timeline
 from pipeline.settings import IngestSettings
@@ -28,7 +28,7 @@ class FileSource:
     is_live = False
 
     def __init__(
-        self, name: str, open_capture: Callable[[], Capture], settings: IngestSettings, playback: Playback
+        self, name: str, open_capture: Callable[[], Recording], settings: IngestSettings, playback: Playback
     ) -> None:
         self._name = name
         self._open_capture = open_capture

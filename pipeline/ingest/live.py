@@ -7,7 +7,7 @@ import threading
 from pipeline.clock import Clock
 from pipeline.contracts.frame import Frame
 from pipeline.errors import TransientError
-from pipeline.ingest.opencv import Capture
+from pipeline.ingest.capture import Capture
 from pipeline.settings import IngestSettings
 
 _FAREWELL_SECONDS = 1.0

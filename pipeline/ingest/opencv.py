@@ -1,15 +1,13 @@
-"""OpenCV's decoder: an address in, RGB pictures and their presentation times out. BGR ends here.
+"""OpenCV's decoder, for files and webcams: RGB pictures and their presentation times out. BGR ends here.
 
 What OpenCV 5.0 does and does not do, measured with the FFmpeg 8 inside its wheel:
 
-- RTSP asks for TCP first and falls back to UDP by itself, as long as `OPENCV_FFMPEG_CAPTURE_OPTIONS` is not
-  set; the variable stays the operator's to set, and nothing here touches it.
 - When a stream changes its resolution, FFmpeg's backend keeps giving pictures of the *first* size.
 - `CAP_PROP_FRAME_COUNT` is an estimate, negative for a bare stream; `CAP_PROP_POS_MSEC` counts from the
   stream's start and is the container's word, which may go back (see `timeline.py`).
 - It speaks of damaged data on standard error and tells its caller nothing: there is no count of concealed
   errors to pass on.
-- A name that does not resolve blocks for as long as the resolver does, whatever the timeout for opening.
+- It opens one stream at a time in the whole process, and its threads delay a live one (see `network.py`).
 """
 
 from __future__ import annotations
@@ -18,57 +16,19 @@ import functools
 import math
 import os
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 
 from pipeline.contracts.values import Image
 from pipeline.errors import ConfigError, TransientError
-from pipeline.settings import IngestSettings
-from pipeline.telemetry import hide_credentials
+from pipeline.ingest.capture import scaled_size
 
 _QUIET_FFMPEG = ("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _LONGEST_COUNT = 1_000_000_000
 
 
-class Capture(Protocol):
-    """An opened decoder. Used by one thread; `grab` may block up to the read timeout it was opened with."""
-
-    @property
-    def fps(self) -> float:
-        """Nominal frames a second; 0 or nonsense when unknown."""
-        ...
-
-    @property
-    def num_frames(self) -> int | None:
-        """How many frames the container promises; None when it does not say."""
-        ...
-
-    @property
-    def pts_seconds(self) -> float:
-        """Presentation time of the grabbed frame."""
-        ...
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the grabbed frame before scaling, pixels."""
-        ...
-
-    def grab(self) -> bool:
-        """Decode the next frame without converting it; False at the end or when the connection is lost."""
-        ...
-
-    def retrieve(self, max_side_px: int) -> Image | None:
-        """The grabbed frame, no side longer than `max_side_px`, read-only; None when it cannot be converted."""
-        ...
-
-    def release(self) -> None:
-        """Free decoder and socket."""
-        ...
-
-
 class OpenCvCapture:
-    """`cv2.VideoCapture` behind `Capture`."""
+    """`cv2.VideoCapture` behind `Recording`."""
 
     def __init__(self, address: str | int, backend: int, parameters: tuple[int, ...] = ()) -> None:
         _quieten()
@@ -84,12 +44,12 @@ class OpenCvCapture:
 
     @property
     def fps(self) -> float:
-        """See `Capture`."""
+        """See `Recording`."""
         return self._capture.get(cv2.CAP_PROP_FPS)
 
     @property
     def num_frames(self) -> int | None:
-        """See `Capture`."""
+        """See `Recording`."""
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         return int(count) if math.isfinite(count) and 0 < count < _LONGEST_COUNT else None
 
@@ -139,23 +99,6 @@ def open_file(path: Path) -> OpenCvCapture:
     return capture
 
 
-def open_stream(url: str, settings: IngestSettings) -> OpenCvCapture:
-    """Connect to a network camera; `TransientError` when it does not answer in time."""
-    parameters = (
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        max(round(settings.connect_timeout * 1000), 1),
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        max(round(settings.read_timeout * 1000), 1),
-    )
-    capture = OpenCvCapture(url, cv2.CAP_FFMPEG, parameters)
-    if not capture.is_open:
-        raise TransientError(
-            f"{hide_credentials(url)}: no video within {settings.connect_timeout:g} s; "
-            "check address, credentials and that the camera is on"
-        )
-    return capture
-
-
 def open_usb(index: int) -> OpenCvCapture:
     """Open a webcam by its number; `TransientError` while it is not plugged in or somebody else has it."""
     capture = OpenCvCapture(index, cv2.CAP_ANY)
@@ -177,9 +120,8 @@ def _check_file(path: Path) -> None:
 
 def _to_rgb(bgr: cv2.typing.MatLike, max_side_px: int) -> Image:
     height, width = bgr.shape[:2]
-    scale = max_side_px / max(height, width)
-    if scale < 1:
-        size = max(round(width * scale), 1), max(round(height * scale), 1)
+    size = scaled_size(width, height, max_side_px)
+    if size != (width, height):
         bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
     rgb: Image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]  # 8-bit in, 8-bit out
     rgb.setflags(write=False)

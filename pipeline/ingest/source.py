@@ -15,7 +15,8 @@ from pipeline.contracts.frame import VideoSource
 from pipeline.errors import ConfigError
 from pipeline.ingest.file import FileSource
 from pipeline.ingest.live import LiveSource
-from pipeline.ingest.opencv import open_file, open_stream, open_usb
+from pipeline.ingest.network import open_stream
+from pipeline.ingest.opencv import open_file, open_usb
 from pipeline.ingest.pace import Pace, Playback
 from pipeline.ingest.privacy import MaskedSource, PrivacyMask
 from pipeline.ingest.supervisor import SupervisedSource

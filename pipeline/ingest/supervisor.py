@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -26,9 +28,9 @@ _MOST_DOUBLINGS = 30
 class SupervisedSource:
     """A `VideoSource` that outlives its connections.
 
-    The inner source is opened by the first `read`, in the reading thread. A live one that fails is closed and
-    opened anew after a jittered, doubling wait, for ever; `read` blocks meanwhile. A file's `ConfigError` and
-    its end pass through. Sequence numbers go on over reconnections.
+    The inner source is opened by the first `read`. A live one that fails is closed and opened anew after a
+    jittered, doubling wait, for ever; `read` blocks meanwhile. A file's `ConfigError` and its end pass through.
+    Sequence numbers go on over reconnections.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class SupervisedSource:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._inner: VideoSource | None = None
+        self._opening: Future[VideoSource] = Future()
         self._is_connected: bool | None = None
         self._num_failures = 0
         self._first_sequence = 0
@@ -63,6 +66,8 @@ class SupervisedSource:
         while not self._closed.is_set():
             try:
                 frame = self._read_inner()
+            except CancelledError:
+                return None
             except TransientError as error:
                 self._lost(str(error))
                 continue
@@ -76,18 +81,29 @@ class SupervisedSource:
     def close(self) -> None:
         """Make `read` return None at once, wherever it waits."""
         self._closed.set()
+        self._opening.cancel()
         self._close_inner()
 
     def _read_inner(self) -> Frame | None:
         inner = self._inner
         if inner is None:
-            inner = self._inner = self._open_inner()
+            inner = self._inner = self._open()
             self.is_live, self.expected_frames = inner.is_live, inner.expected_frames
             self._first_sequence = self._next_sequence
         if self._closed.is_set():
             self._close_inner()
             return None
         return inner.read()
+
+    def _open(self) -> VideoSource:
+        """Open in a thread that `close` may leave behind: an address that does not answer blocks for as long as
+        its timeout, a name that does not resolve for as long as the resolver does."""
+        self._opening = opening = Future[VideoSource]()
+        arguments = (self._open_inner, opening)
+        threading.Thread(target=_open_into, args=arguments, name=f"open-{self._camera_id}", daemon=True).start()
+        if self._closed.is_set():
+            opening.cancel()
+        return opening.result()
 
     def _received(self, frame: Frame) -> Frame:
         if not self._is_connected:
@@ -125,3 +141,17 @@ class SupervisedSource:
 
     def _record(self, passed: bool, reason: str, detail: str) -> None:
         self._decisions.record(Decision(self._camera_id, Gate.CAMERA, passed, reason, self._clock.now(), detail=detail))
+
+
+def _open_into(open_inner: Callable[[], VideoSource], opening: Future[VideoSource]) -> None:
+    """Answer `opening`; a source that nobody waits for any more is closed."""
+    try:
+        source = open_inner()
+    except Exception as error:  # noqa: BLE001 - raised again in the reading thread
+        with suppress(InvalidStateError):
+            opening.set_exception(error)
+        return
+    try:
+        opening.set_result(source)
+    except InvalidStateError:
+        source.close()
