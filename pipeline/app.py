@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.frame import VideoSource
 from pipeline.contracts.incident import IncidentChange, IncidentStore
 from pipeline.contracts.ledger import DecisionStore
-from pipeline.errors import ConfigError, SightlineError
+from pipeline.errors import ConfigError
 from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.ingest.pace import Pace
@@ -68,11 +69,14 @@ class Stores:
 def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
     """Open database and evidence; several processes may. `ConfigError` says what is wrong with the folder.
 
-    `must_exist` refuses to make a new database: for commands that only look at what a run has kept.
+    `must_exist` refuses to make a new database: for commands that look at what a run has kept, which still
+    work while the disk is full.
     """
     url = settings.database_url or _sqlite_url(settings.data_dir, must_exist)
     database = Database(url)
     database.migrate()
+    if not must_exist:
+        database.check_writable()
     evidence_url = settings.evidence.url or str(settings.data_dir.absolute() / "evidence")
     return Stores(
         database,
@@ -92,16 +96,20 @@ def build_local(
     clock: Clock | None = None,
     metrics: Metrics | None = None,
 ) -> LocalRuntime:
-    """Wire all stages into one process, holding the data folder's lock until the runtime is closed."""
+    """Wire all stages into one process, holding the data folder's lock until the runtime is closed.
+
+    Loads the models that see. `ConfigError` when one cannot be had, or the data folder cannot be written.
+    """
     clock = clock or SystemClock()
     metrics = metrics or Metrics()
     lock = _lock(settings.data_dir)
-    try:
+    with ExitStack() as undo:
+        undo.callback(lock.release)
         stores = open_stores(settings)
-        return _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock).runtime()
-    except SightlineError:
-        lock.release()
-        raise
+        undo.callback(stores.close)
+        runtime = _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock).runtime()
+        undo.pop_all()
+    return runtime
 
 
 def _sqlite_url(data_dir: Path, must_exist: bool) -> str:
@@ -176,6 +184,7 @@ class _Wiring:
         encoder = load_encoder(self.site.models.encoder, settings.perception)
         detector = load_detector(self.site.models.detector, settings.perception)
         perception = PerceptionStage(detector, encoder, settings.perception, self.ledger)
+        perception.warm_up()  # Before the event stage is made: it encodes the words of its rules.
         events = EventStage(
             tuple((camera, self.site.rules_for(camera)) for camera in self.site.cameras),
             settings.events,
@@ -285,4 +294,7 @@ class _Wiring:
         )
 
     def _open_source(self, camera: Camera) -> VideoSource:
-        return open_supervised(camera, self.settings.ingest, self.clock, self.ledger, pace=self.pace)
+        camera_up = self.metrics.camera_up.labels(camera.id)
+        return open_supervised(
+            camera, self.settings.ingest, self.clock, self.ledger, pace=self.pace, on_state=camera_up.set
+        )

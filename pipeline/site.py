@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -128,10 +129,14 @@ class Site(Contract):
 
 
 def load_site(path: Path | str, environment: Mapping[str, str] | None = None) -> Site:
-    """Read, check and return the site file at `path`; `SiteFileError` lists all that is wrong with it."""
+    """Read, check and return the site file at `path`; `SiteFileError` lists all that is wrong with it.
+
+    `-` is standard input.
+    """
     path = Path(path)
-    text = _read(path)
-    return parse_site(text, str(path), os.environ if environment is None else environment)
+    is_piped = str(path) == "-"
+    text, name = (sys.stdin.read(), "standard input") if is_piped else (_read(path), str(path))
+    return parse_site(text, name, os.environ if environment is None else environment)
 
 
 def parse_site(text: str, name: str, environment: Mapping[str, str]) -> Site:
@@ -291,6 +296,10 @@ def _from_pydantic(error: ValidationError, document: _Document, root: type[BaseM
             near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
             message = f"unknown key {path[-1]!r}"
             hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(known))
+        elif item["type"] == "too_short":
+            least, num_given = item["ctx"]["min_length"], item["ctx"]["actual_length"]
+            noun = "point" if {"zones", "lines", "masks"} & set(path) else "item"
+            message = f"expected at least {least} {noun}{'s' * (least > 1)}, got {num_given}"
         elif item["type"] == "missing":
             message = "is required and not given"
         else:

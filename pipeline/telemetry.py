@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
 
@@ -78,6 +79,35 @@ def configure_logging(
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+class FaultLog:
+    """One line when something can no longer be stored and one when it can again, however often it is met between.
+
+    A full disk meets every write of every thread: told each time, it would bury everything else.
+    """
+
+    def __init__(self, what: str, so: str = "trying again") -> None:
+        """`what` is to be stored, e.g. `verdicts`; `so` says what follows while it cannot be."""
+        self._what = what
+        self._so = so
+        self._lock = threading.Lock()
+        self._num_failures = 0
+
+    def failed(self, error: Exception, **context: object) -> None:
+        """It failed; told only the first time in a row."""
+        with self._lock:
+            self._num_failures += 1
+            is_first = self._num_failures == 1
+        if is_first:
+            structlog.get_logger().error(f"{self._what} cannot be stored; {self._so}", error=str(error), **context)
+
+    def worked(self) -> None:
+        """It worked; told only when it had failed."""
+        with self._lock:
+            num_failures, self._num_failures = self._num_failures, 0
+        if num_failures:
+            structlog.get_logger().warning(f"{self._what} can be stored again", failures=num_failures)
 
 
 class Metrics:

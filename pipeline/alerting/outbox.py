@@ -21,7 +21,7 @@ from pipeline.contracts.decision import Decision, DecisionSink, Gate
 from pipeline.contracts.incident import IncidentChange
 from pipeline.errors import StageFailed, TransientError
 from pipeline.settings import AlertingSettings
-from pipeline.telemetry import Metrics
+from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
 
@@ -69,6 +69,7 @@ class DeliveryWorker:
         self._is_awake = False
         self._is_closing = threading.Event()
         self._failure: Exception | None = None
+        self._fault = FaultLog("the outcome of deliveries")
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set (and `wake` called, to be heard at once); then drain.
@@ -221,9 +222,10 @@ class DeliveryWorker:
         """Keep at it while the database cannot: giving the place up now would send the same again."""
         while True:
             try:
-                return mark()
+                mark()
+                return self._fault.worked()
             except TransientError as error:
-                log.warning("an attempt's outcome cannot be stored now", delivery=delivery_id, error=str(error))
+                self._fault.failed(error, delivery=delivery_id)
                 if self._is_closing.is_set():
                     return None
             self._clock.sleep(max(self._settings.retry_from, _SHORTEST_WAIT_SECONDS))

@@ -31,7 +31,9 @@ def send_test(
     site_path: Annotated[Path, typer.Option("--site", metavar="SITE.YAML", help="The site file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Send one clearly marked test message to a channel and say what came of it.
+    """Send a channel one test message.
+
+    It is clearly marked as a test; what came of it is said.
 
     \b
       sightline channels test guards --site site.yaml

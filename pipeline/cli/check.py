@@ -38,6 +38,7 @@ def check(
     \b
       sightline check --example > site.yaml
       sightline check site.yaml
+      sightline check --example | sightline check -
       sightline check site.yaml --json | jq .problems
       sightline check --schema > site.schema.json
     """
@@ -100,7 +101,9 @@ def _shown_url(camera: Camera) -> str:
 def _show(site: Site, path: Path) -> None:
     console = out()
     models = ", ".join(f"{role} {name}" for role, name in _understood(site)["models"].items())
-    console.print(f"{path} is right: site {site.site.name}, {site.site.timezone}; {models}")
+    console.print(
+        f"{'standard input' if str(path) == '-' else path} is right: site {site.site.name}, {site.site.timezone}; {models}"
+    )
     console.print(_camera_table(site))
     console.print(_rule_table(site))
     if site.channels:

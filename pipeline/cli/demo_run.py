@@ -21,7 +21,7 @@ from pipeline.cli.output import EXIT_FAILED, counted, out, plain
 from pipeline.cli.report import clock, place_in
 from pipeline.cli.report_file import save_report
 from pipeline.cli.run import run_until_stopped
-from pipeline.cli.screens import Screen, choose_screen
+from pipeline.cli.screens import SeenIncidents, choose_screen
 from pipeline.cli.watching import WatchOptions, watch_source
 from pipeline.cli.why import Question, answers
 from pipeline.contracts.incident import Incident
@@ -44,7 +44,8 @@ class SceneRun:
     scene: Scene
     started_at: datetime
     summary: RunSummary
-    screen: Screen
+    incidents: list[Incident]
+    """In the order they opened, as they ended."""
     receiver: DemoReceiver
 
 
@@ -71,11 +72,22 @@ def demo_scene(settings: Settings, seconds: float) -> int:
         start_logging(settings, site)
         with choose_screen(place_in(started_at), as_json=False, quiet=False, live=False) as screen:
             pace = Pace(speed=0.0, start_at=started_at)
-            with build_local(site, settings, pace=pace, listener=screen) as runtime:
+            seen = SeenIncidents(screen)
+            with build_local(site, settings, pace=pace, listener=seen) as runtime:
                 summary, status = run_until_stopped(runtime, threading.Event())
     if status:
         return status
-    return _conclude(SceneRun(site, scene, started_at, summary, screen, receiver), settings)
+    incidents = _load(settings, seen)
+    return _conclude(SceneRun(site, scene, started_at, summary, incidents, receiver), settings)
+
+
+def _load(settings: Settings, seen: SeenIncidents) -> list[Incident]:
+    stores = open_stores(settings, must_exist=True)
+    try:
+        found = [stores.incidents.get(incident_id) for incident_id in seen.statuses]
+    finally:
+        stores.close()
+    return [incident for incident in found if incident is not None]
 
 
 def _site(data_dir: Path, scene: Scene, seconds: float, receiver: DemoReceiver) -> Site:
@@ -110,7 +122,7 @@ def _say_received(message: Received) -> None:
 def _conclude(run: SceneRun, settings: Settings) -> int:
     """Against the truth, the deliveries, the report and an example of `why`; the exit status."""
     planted = planted_in(run.scene)
-    seen = [(i.rule_id, (i.opened_at - run.started_at).total_seconds()) for i in run.screen.incidents.values()]
+    seen = [(i.rule_id, (i.opened_at - run.started_at).total_seconds()) for i in run.incidents]
     result = score(planted, seen)
     _say_score(planted, result)
     out().print(
@@ -119,9 +131,8 @@ def _conclude(run: SceneRun, settings: Settings) -> int:
     )
     is_delivered = _say_deliveries(run.receiver, run.summary)
     report = settings.data_dir / "report.html"
-    save_report(
-        report, run.site, settings, run.started_at, run.summary, list(run.screen.incidents), run.summary.failures
-    )
+    ids = [incident.id for incident in run.incidents]
+    save_report(report, run.site, settings, run.started_at, run.summary, ids, run.summary.failures)
     out().print(f"report: {report}")
     _say_why(run, settings, planted)
     return 0 if result.is_perfect and is_delivered and not run.summary.failures else EXIT_FAILED
@@ -178,7 +189,7 @@ def _incidents_around(run: SceneRun, planted: Planted) -> list[Incident]:
     start = _minute_of(run, planted)
     return [
         incident
-        for incident in run.screen.incidents.values()
+        for incident in run.incidents
         if incident.rule_id == planted.rule_id
         and incident.opened_at < start + _MINUTE
         and (incident.closed_at is None or incident.closed_at > start)

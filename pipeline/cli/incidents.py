@@ -76,7 +76,9 @@ def show(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one incident: its life, what was measured, the verdict, the pictures, who was told.
+    """Show one incident in full.
+
+    Its life, what was measured, the verdict, the pictures, who was told.
 
     \b
       sightline incidents show 3f2a --site site.yaml
@@ -98,7 +100,9 @@ def ack(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Acknowledge an incident: a person has seen it. With --site, channels that want to hear of it are told.
+    """Acknowledge an incident: a person has seen it.
+
+    With --site, channels that want to hear of it are told.
 
     \b
       sightline incidents ack 3f2a --note "it was the gardener" --site site.yaml

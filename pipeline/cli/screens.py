@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.output import STYLES, TellTime, change_json, change_line, err, headline, out, say_json
-from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange
+from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStatus
 
 _ROWS = 12
 _ID_CHARACTERS = 10
@@ -24,10 +24,7 @@ _ID_CHARACTERS = 10
 
 
 class Screen(Protocol):
-    """A listener that is shown while a run lasts and remembers the incidents it saw."""
-
-    incidents: dict[str, Incident]
-    """By id, each as it was after its last change, in the order they opened."""
+    """A listener that is shown while a run lasts. It may last for months: keeps a bounded number of incidents."""
 
     def __enter__(self) -> Self: ...
 
@@ -40,6 +37,26 @@ class Screen(Protocol):
     def changed(self, change: IncidentChange) -> None:
         """See `RunListener`."""
         ...
+
+
+class SeenIncidents:
+    """A listener that notes how each incident of a run stands, for the words at its end, before a screen shows it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.statuses: dict[str, IncidentStatus] = {}
+        """By id, after the last change, in the order they opened. An incident itself takes some 60 KiB."""
+        self._screen = screen
+        self._lock = threading.Lock()
+
+    def progress(self, camera_id: str, frames_read: int, expected_frames: int | None) -> None:
+        """Hand on."""
+        self._screen.progress(camera_id, frames_read, expected_frames)
+
+    def changed(self, change: IncidentChange) -> None:
+        """Note and hand on."""
+        with self._lock:
+            self.statuses[change.incident.id] = change.incident.status
+        self._screen.changed(change)
 
 
 def choose_screen(tell_time: TellTime, *, as_json: bool, quiet: bool, live: bool) -> Screen:
@@ -63,7 +80,6 @@ class LineScreen:
     """Hands each change to `say`; shows no progress."""
 
     def __init__(self, say: Callable[[IncidentChange], None]) -> None:
-        self.incidents: dict[str, Incident] = {}
         self._say = say
         self._lock = threading.Lock()
         self._is_heard = True
@@ -80,7 +96,6 @@ class LineScreen:
     def changed(self, change: IncidentChange) -> None:
         """Say it; a reader that has gone (`| head`) must not end the run."""
         with self._lock:
-            self.incidents[change.incident.id] = change.incident
             if self._is_heard:
                 try:
                     self._say(change)
@@ -92,7 +107,7 @@ class LiveScreen:
     """A table of the last incidents over a bar of frames read, redrawn in place on standard error."""
 
     def __init__(self, tell_time: TellTime) -> None:
-        self.incidents: dict[str, Incident] = {}
+        self._rows: dict[str, Incident] = {}
         self._tell_time = tell_time
         self._lock = threading.Lock()
         self._progress = Progress(
@@ -122,13 +137,15 @@ class LiveScreen:
             self._progress.update(self._tasks[camera_id], completed=frames_read, total=expected_frames)
 
     def changed(self, change: IncidentChange) -> None:
-        """Put it into the table."""
+        """Put it into the table; the incident that opened first makes room."""
         with self._lock:
-            self.incidents[change.incident.id] = change.incident
+            self._rows[change.incident.id] = change.incident
+            if len(self._rows) > _ROWS:
+                del self._rows[min(self._rows, key=lambda row: self._rows[row].opened_at)]
 
     def _picture(self) -> Group:
         with self._lock:
-            shown = list(self.incidents.values())[-_ROWS:]
+            shown = list(self._rows.values())
         return Group(incident_table(shown, self._tell_time), self._progress)
 
 

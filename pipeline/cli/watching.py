@@ -13,7 +13,7 @@ from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, counted, out, say_error
 from pipeline.cli.report import clock, place_in
 from pipeline.cli.report_file import check_writable, save_report
 from pipeline.cli.run import run_until_stopped
-from pipeline.cli.screens import Screen, choose_screen
+from pipeline.cli.screens import SeenIncidents, choose_screen
 from pipeline.clock import SystemClock
 from pipeline.contracts.camera import Camera
 from pipeline.ingest.pace import Pace
@@ -46,12 +46,13 @@ def watch_source(given: OneSource, settings: Settings, options: WatchOptions) ->
     tell_time = place_in(started_at) if given.is_recording else wall_clock(site.site.zone_info)
     with choose_screen(tell_time, as_json=options.as_json, quiet=False, live=True) as screen:
         start_logging(settings, site)
-        with build_local(site, settings, pace=pace, listener=screen) as runtime:
+        seen = SeenIncidents(screen)
+        with build_local(site, settings, pace=pace, listener=seen) as runtime:
             summary, interrupted = run_until_stopped(runtime)
     if options.save is not None:
         warnings = _warnings(summary, expected_frames, was_interrupted=bool(interrupted))
-        save_report(options.save, site, settings, started_at, summary, list(screen.incidents), warnings)
-    _tell(summary, screen, options)
+        save_report(options.save, site, settings, started_at, summary, list(seen.statuses), warnings)
+    _tell(summary, seen, options)
     return summary, interrupted or _status(summary)
 
 
@@ -86,7 +87,7 @@ def _status(summary: RunSummary) -> int:
     return EXIT_FAILED if summary.dead_deliveries else 0
 
 
-def _tell(summary: RunSummary, screen: Screen, options: WatchOptions) -> None:
+def _tell(summary: RunSummary, seen: SeenIncidents, options: WatchOptions) -> None:
     """The closing lines."""
     if options.as_json:
         say_json({"type": "summary", **asdict(summary)})
@@ -95,7 +96,7 @@ def _tell(summary: RunSummary, screen: Screen, options: WatchOptions) -> None:
         (say_warning if summary.frames_read else say_error)(failure)
     if summary.failures and not summary.frames_read:
         return
-    statuses = [incident.status.value for incident in screen.incidents.values()]
+    statuses = [status.value for status in seen.statuses.values()]
     kinds = ", ".join(f"{statuses.count(name)} {name}" for name in dict.fromkeys(statuses))
     factor = summary.media_seconds / summary.elapsed_seconds if summary.elapsed_seconds else 0.0
     out().print(

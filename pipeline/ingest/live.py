@@ -10,7 +10,7 @@ from pipeline.errors import TransientError
 from pipeline.ingest.capture import Capture
 from pipeline.settings import IngestSettings
 
-_FAREWELL_SECONDS = 1.0
+_FAREWELL_SECONDS = 0.25
 """How long `close` waits for the grabbing thread; a stalled decoder frees itself at its own timeout."""
 
 

@@ -4,8 +4,8 @@ Not by OpenCV, whose decoder has the same FFmpeg inside, for two reasons measure
 
 - It opens one stream at a time in the whole process. While one camera took its 8 s to time out, a healthy one
   waited 10 s for its first frame; a dead camera would have held up the reconnection of all others.
-- It decodes with as many threads as the machine has cores, and each holds back a frame: 1.5 s of delay on 16
-  cores at 10 frames a second. One thread holds back none.
+- It decodes with as many threads as the machine has cores, and each holds back a frame: 1.5 s of delay with 16
+  at 10 frames a second. One thread holds back none.
 """
 
 from __future__ import annotations
@@ -95,9 +95,8 @@ def open_stream(url: str, settings: IngestSettings) -> NetworkCapture:
     except (FFmpegError, ValueError) as error:
         is_late = time.monotonic() - started >= settings.connect_timeout
         reason = f"no answer within {settings.connect_timeout:g} s" if is_late else _reason(error)
-        raise TransientError(
-            f"{hide_credentials(url)}: {reason}; check address, credentials and that it is on"
-        ) from error
+        advice = "check address, credentials and that the camera is on"
+        raise TransientError(f"{hide_credentials(url)}: {reason}; {advice}") from error
     if not container.streams.video:
         container.close()
         raise TransientError(f"{hide_credentials(url)}: expected video, got none; check the address's path")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -54,13 +55,20 @@ def open_supervised(
     decisions: DecisionSink,
     *,
     pace: Pace = _AS_FAST_AS_READ,
+    on_state: Callable[[bool], None] = lambda _: None,
 ) -> VideoSource:
-    """What a runtime reads: a live camera that is reconnected for ever and opens in the first `read`; a file or
-    scene opened at once, so that a wrong one is refused before anything starts."""
+    """What a runtime reads: a live camera that is reconnected for ever, opens in the first `read`, and tells
+    `on_state` whether it is connected; a file or scene opened at once, so that a wrong one is refused before
+    anything starts."""
     if not is_live(camera):
         return open_source(camera, settings, clock, pace=pace)
     return SupervisedSource(
-        camera.id, lambda: open_source(camera, settings, clock, pace=pace), settings, clock, decisions
+        camera.id,
+        lambda: open_source(camera, settings, clock, pace=pace),
+        settings,
+        clock,
+        decisions,
+        on_state=on_state,
     )
 
 

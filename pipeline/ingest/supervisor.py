@@ -30,7 +30,8 @@ class SupervisedSource:
 
     The inner source is opened by the first `read`. A live one that fails is closed and opened anew after a
     jittered, doubling wait, for ever; `read` blocks meanwhile. A file's `ConfigError` and its end pass through.
-    Sequence numbers go on over reconnections.
+    Sequence numbers go on over reconnections. `on_state` is told True when frames begin to come and False when
+    they end, in the reading thread.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class SupervisedSource:
         clock: Clock,
         decisions: DecisionSink,
         *,
+        on_state: Callable[[bool], None] = lambda _: None,
         is_live: bool = True,
         jitter: random.Random | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class SupervisedSource:
         self._settings = settings
         self._clock = clock
         self._decisions = decisions
+        self._on_state = on_state
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -108,6 +111,7 @@ class SupervisedSource:
     def _received(self, frame: Frame) -> Frame:
         if not self._is_connected:
             self._is_connected = True
+            self._on_state(True)
             self._record(True, "connected", f"{frame.width}x{frame.height}")
             log.info("camera connected", camera=self._camera_id, size=f"{frame.width}x{frame.height}")
         self._num_failures = 0
@@ -124,6 +128,7 @@ class SupervisedSource:
         self._record(False, "offline", reason)
         if self._is_connected is not False:
             self._is_connected = False
+            self._on_state(False)
             log.warning("camera offline, retrying until it answers", camera=self._camera_id, reason=reason)
         wait_until(self._clock, self._clock.monotonic() + self._wait_seconds(), self._closed)
         self._num_failures += 1

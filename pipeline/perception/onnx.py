@@ -61,7 +61,7 @@ class YoloxDetector:
             self.close()
             raise ConfigError(
                 f"models.detector: cannot use {self._path}: expected YOLOX's own ONNX export for COCO "
-                f"(output [1, N, {_COLUMNS}]), got {error}"
+                f"(output [1, N, {_COLUMNS}]), got {getattr(error, 'err', error)}"
             ) from error
 
     def detect(self, frames: Sequence[SampledFrame]) -> list[tuple[Region, ...]]:

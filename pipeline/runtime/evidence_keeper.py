@@ -23,7 +23,7 @@ from pipeline.errors import InvalidMessage, TransientError
 from pipeline.sampling.ring import FrameRing
 from pipeline.settings import EvidenceSettings
 from pipeline.store.pictures import annotate, encode_clip
-from pipeline.telemetry import Metrics
+from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
 _MAX_CLIPS_IN_HAND = 8
@@ -61,6 +61,7 @@ class EvidenceKeeper:
         self._pending: dict[str, list[_PendingClip]] = {}
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="clips")
         self._in_hand: list[Future[None]] = []
+        self._fault = FaultLog("evidence", "incidents go out without it")
 
     def keep(self, candidate: Candidate, camera: Camera, rule: Rule | None) -> tuple[Candidate, str]:
         """Store the key frames; give back the candidate with their keys, and the snapshot's key ("" if none)."""
@@ -68,7 +69,7 @@ class EvidenceKeeper:
         frames = {key.sequence: self._picture(candidate, key) for key in candidate.key_frames}
         for key in candidate.key_frames:
             picture = frames[key.sequence]
-            if key.sequence not in kept and picture is not None:
+            if not kept.get(key.sequence) and picture is not None:
                 kept[key.sequence] = self._put(candidate, f"frame-{key.sequence:08d}.jpg", picture.jpeg)
         candidate = candidate.model_copy(
             update={
@@ -126,11 +127,13 @@ class EvidenceKeeper:
 
     def _put(self, candidate: Candidate, name: str, data: bytes) -> str:
         try:
-            return self._store.put(f"{evidence_folder(candidate)}/{name}", data)
+            key = self._store.put(f"{evidence_folder(candidate)}/{name}", data)
         except (TransientError, InvalidMessage) as error:
             self._metrics.invalid_items.labels("evidence", "not stored").inc()
-            log.warning("evidence not stored", incident=candidate.id, name=name, error=str(error))
+            self._fault.failed(error, incident=candidate.id, name=name)
             return ""
+        self._fault.worked()
+        return key
 
     def _start(self, clips: list[_PendingClip]) -> None:
         for clip in clips:

@@ -33,7 +33,7 @@ from pipeline.runtime.inbox import FairInbox
 from pipeline.runtime.verification import Verifier
 from pipeline.runtime.watch import WatchLoop
 from pipeline.store.ledger import Ledger
-from pipeline.telemetry import Metrics
+from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
 _HOUSEKEEPING_SECONDS = 1.0
@@ -99,6 +99,7 @@ class LocalRuntime:
         self._metrics = metrics
         self._clock = clock
         self._stop_workers = threading.Event()
+        self._fault = FaultLog("the ledger")
 
     def __enter__(self) -> LocalRuntime:
         return self
@@ -107,8 +108,7 @@ class LocalRuntime:
         self.close()
 
     def warm_up(self) -> None:
-        """Load the models; `ConfigError` when one cannot be had."""
-        self._parts.perception.warm_up()
+        """Load the vision-language model; `ConfigError` when it cannot be had. Those that see are warm already."""
         if self._parts.reasoner is not None:
             self._parts.reasoner.warm_up()
 
@@ -187,7 +187,11 @@ class LocalRuntime:
         """Wait, bounded, while deliveries are due; those that must wait for a later attempt stay stored."""
         until = self._clock.monotonic() + self._drain_seconds
         while self._clock.monotonic() < until:
-            due_at = self._parts.outbox.next_due_at()
+            try:
+                due_at = self._parts.outbox.next_due_at()
+            except TransientError as error:
+                log.warning("what is owed cannot be looked up; the next run delivers it", error=str(error))
+                return
             if due_at is None or (due_at - self._clock.now()).total_seconds() > self._drain_seconds:
                 return
             self._parts.delivery.wake()
@@ -202,8 +206,9 @@ class LocalRuntime:
             self._parts.ledger.flush()
             for state, count in self._parts.outbox.counts().items():
                 self._metrics.deliveries_by_state.labels(state).set(count)
+            self._fault.worked()
         except TransientError as error:
-            log.warning("ledger not written; trying again", error=str(error))
+            self._fault.failed(error)
 
     def _count(self, query: Callable[[], int]) -> int:
         try:

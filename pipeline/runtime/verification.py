@@ -22,10 +22,12 @@ from pipeline.contracts.incident import Incident, IncidentChange, IncidentStore
 from pipeline.errors import SightlineError, TransientError
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.site import Site
-from pipeline.telemetry import Metrics
+from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
 _POLL_SECONDS = 1.0
+_RETRY_FROM_SECONDS = 0.2
+_RETRY_TO_SECONDS = 5.0
 
 
 class Verifier:
@@ -61,6 +63,8 @@ class Verifier:
         self._in_flight: set[str] = set()
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._is_closing = threading.Event()
+        self._fault = FaultLog("verdicts")
 
     def wake(self) -> None:
         """Something new may await a verdict."""
@@ -88,22 +92,39 @@ class Verifier:
         return len(waiting)
 
     def close(self, drain: bool) -> None:
-        """Finish what is in hand (`drain`) or only what is being judged right now."""
+        """Finish what is in hand (`drain`) or only what is being judged right now.
+
+        A verdict that cannot be stored is given up: the incident still awaits one, so the next run judges again.
+        """
+        self._is_closing.set()
         self._executor.shutdown(wait=True, cancel_futures=not drain)
 
     def _judge(self, incident: Incident) -> None:
         try:
-            change = self._recorder.assessment(self._assess(incident))
+            change = self._keep(self._assess(incident))
             if change is not None:
                 self._tell(change)
-        except TransientError as error:
-            log.warning("verdict not stored; trying again", incident=incident.id, error=str(error))
         except Exception:
             log.exception("verification failed; trying again", incident=incident.id)
         finally:
             with self._lock:
                 self._in_flight.discard(incident.id)
             self._wake.set()
+
+    def _keep(self, assessment: Assessment) -> IncidentChange | None:
+        """Keep at it while the database cannot: to ask the model again would cost the same answer twice."""
+        wait_seconds = _RETRY_FROM_SECONDS
+        while True:
+            try:
+                change = self._recorder.assessment(assessment)
+            except TransientError as error:
+                self._fault.failed(error, incident=assessment.candidate_id)
+                if self._is_closing.wait(wait_seconds):
+                    return None
+                wait_seconds = min(wait_seconds * 2, _RETRY_TO_SECONDS)
+            else:
+                self._fault.worked()
+                return change
 
     def _assess(self, incident: Incident) -> Assessment:
         rule = self._site.rule(incident.rule_id)

@@ -25,7 +25,7 @@ from pipeline.perception.stage import PerceptionStage
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.inbox import EndOfStream, FairInbox, Item, WithdrawAlert
 from pipeline.site import Site
-from pipeline.telemetry import Metrics
+from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
 _TAKE_SECONDS = 0.2
@@ -68,6 +68,7 @@ class WatchLoop:
         self._open_streams = set(self._cameras)
         self.num_incidents = 0
         self.num_unstored = 0
+        self._fault = FaultLog("incidents", "trying again; files wait, live cameras drop frames")
         self.give_up = threading.Event()
         """Set when the time to drain is over: what cannot be stored now is reported as not stored."""
 
@@ -124,17 +125,20 @@ class WatchLoop:
     def _store(self, candidate: Candidate) -> None:
         camera = self._cameras[candidate.camera_id]
         rule = self._rules.get(candidate.rule_id)
-        candidate, snapshot = self._evidence.keep(candidate, camera, rule)
         will_verify = self._has_reasoner and rule is not None and rule.verify == "vlm"
         wait_seconds = _RETRY_FROM_SECONDS
         while True:
+            # Again on every try: pictures that found no room at first are still in the ring.
+            candidate, snapshot = self._evidence.keep(candidate, camera, rule)
             try:
                 change = self._recorder.candidate(candidate, will_verify=will_verify, snapshot_uri=snapshot)
+                self._fault.worked()
                 break
             except TransientError as error:
-                log.error("incident not stored; trying again", incident=candidate.id, error=str(error))
+                self._fault.failed(error, incident=candidate.id)
                 if self.give_up.wait(wait_seconds):
                     self.num_unstored += 1
+                    log.error("incident given up: it could not be stored in time", incident=candidate.id)
                     return
                 wait_seconds = min(wait_seconds * 2, _RETRY_TO_SECONDS)
         if candidate.state is CandidateState.OPENED:

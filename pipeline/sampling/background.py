@@ -11,7 +11,7 @@ Each pixel knows two appearances: the background, and a candidate seen in its pl
 once it was there longer than the background was known, with a limit, and the old background is kept as the
 candidate. So things present in the first picture leave no ghost, a bag put down stays visible for
 `STAYS_VISIBLE_SECONDS`, a swaying branch ends up as two known appearances, and a parked car that leaves
-uncovers what is still remembered.
+uncovers what is still remembered. What passes again and again is there too seldom for that.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ _KNOWN_FOR_LONGER = 4.0
 """Before that: a candidate takes over when it was there so many times longer than the background was."""
 _WEAR = 4.0
 """A candidate that is not there is forgotten so many times faster than it was learnt."""
+_FADE = 0.1
+"""A candidate that is not known yet is forgotten so many times slower while the background shows: what is there
+less than about a tenth of the time never becomes known, however often it comes. The share MOG2 takes for
+foreground too (OpenCV's `backgroundRatio`, 0.9)."""
 _ADAPT_SECONDS = 3.0
 """Time constant with which an unchanged pixel follows the light."""
 _NOISE_SECONDS = 5.0
@@ -84,6 +88,7 @@ class BackgroundModel:
         is_other_luma = np.abs(now - self._background) > _MIN_LUMA / self._sensitivity
         changed = is_other_luma & (difference > self._threshold(difference))
         self._learn(now, difference, changed, step)
+        self._fade_candidates(changed, step)
         return self._weigh_candidates(now, changed, step)
 
     def _threshold(self, difference: Floats) -> Floats:
@@ -98,6 +103,11 @@ class BackgroundModel:
         cv2.accumulateWeighted(difference, self._noise, _share(step, _NOISE_SECONDS), unchanged)
         self._known_for += np.float32(step) * unchanged
         np.minimum(self._known_for, STAYS_VISIBLE_SECONDS, out=self._known_for)
+
+    def _fade_candidates(self, changed: Mask, step: float) -> None:
+        fading = ~changed & (self._there_for < STAYS_VISIBLE_SECONDS)
+        self._there_for -= np.float32(_FADE * step) * fading
+        np.maximum(self._there_for, 0, out=self._there_for)
 
     def _weigh_candidates(self, now: Floats, changed: Mask, step: float) -> Mask:
         """Learn what stands in place of the background; few pixels at a time, so by index."""

@@ -27,7 +27,7 @@ class Schedule:
     def take(self, at: datetime) -> bool:
         """Whether a frame is due; if so, the schedule moves on by one period."""
         if self._due is None or at - self._due >= self._period:
-            self.restart(at)
+            self._due = at + self._period
             return True
         if at < self._due - self._period * _EARLY_SHARE:
             return False
@@ -35,8 +35,8 @@ class Schedule:
         return True
 
     def restart(self, at: datetime) -> None:
-        """Count a frame taken now for another reason; the next is due a period later."""
-        self._due = at + self._period
+        """Count a frame taken now for another reason; the next is due a whole period later, not before."""
+        self._due = at + self._period * (1 + _EARLY_SHARE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,20 @@ class Database:
         except (sql_errors.DBAPIError, sql_errors.TimeoutError) as error:
             raise self._start_fault(error) from error
 
+    def check_writable(self) -> None:
+        """Prove by a write that changes nothing that there can be others; raises as `migrate` does.
+
+        To migrate up-to-date tables writes nothing, and SQLite opens a file that it may only read without a word.
+        """
+        if not self._is_sqlite:
+            return
+        try:
+            with self._transaction() as connection:
+                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
+        except (sql_errors.DBAPIError, sql_errors.TimeoutError) as error:
+            raise self._start_fault(error) from error
+
     def close(self) -> None:
         """Close idle connections; may be called twice."""
         self._engine.dispose()

@@ -106,6 +106,18 @@ def test_every_attempt_is_in_the_ledger_and_every_change_in_the_log_once() -> No
     assert "10.0.0.9" in decisions.decisions[0].detail
 
 
+def test_who_wants_to_know_is_told_of_each_change_once() -> None:
+    """Refused twice, connected, stalled, connected again: four changes, for the gauge that says a camera is up."""
+    states: list[bool] = []
+    cameras = REFUSED, REFUSED, ScriptedCamera([None, None, STALL]), ScriptedCamera([None])
+    source = SupervisedSource("cam", opener(*cameras), SETTINGS, ManualClock(), KeptDecisions(), on_state=states.append)
+    for _ in range(3):
+        source.read()
+    source.close()
+
+    assert states == [False, True, False, True]
+
+
 def test_closing_interrupts_the_wait_for_the_next_try() -> None:
     """close from another thread ends a wait of minutes at once."""
     settings = IngestSettings(retry_from=600, retry_to=600)
@@ -132,7 +144,29 @@ def test_a_source_that_opens_after_closing_is_closed_again() -> None:
     source = supervised(open_slowly, ManualClock())
 
     assert source.read() is None
-    assert inner.is_closed
+    assert wait_for(lambda: inner.is_closed)
+
+
+def test_closing_does_not_wait_for_an_address_that_does_not_answer() -> None:
+    """close ends a reader whose camera is being opened, however long that takes; what opens later is closed."""
+    opening, answered, inner = threading.Event(), threading.Event(), ScriptedCamera([None])
+
+    def open_slowly() -> VideoSource:
+        opening.set()
+        answered.wait(60)
+        return inner
+
+    source = supervised(open_slowly, ManualClock())
+    answers: list[object] = []
+    reader = threading.Thread(target=lambda: answers.append(source.read()))
+    reader.start()
+    assert opening.wait(10)
+    source.close()
+    reader.join(10)
+    answered.set()
+
+    assert answers == [None]
+    assert wait_for(lambda: inner.is_closed)
 
 
 def test_what_can_never_work_passes_through() -> None:

@@ -162,6 +162,18 @@ def test_a_parked_car_that_leaves_uncovers_what_is_remembered() -> None:
     assert active_seconds(motions[150 * 4 :], 4) < 2
 
 
+def test_what_passes_again_and_again_is_seen_every_time() -> None:
+    """After two hundred passes of the same thing over the same place the gate still reports it."""
+
+    def scene(seconds: float) -> Image:
+        since_seconds = seconds % 6
+        small = yard(160, 120)
+        return with_box(small, round(48 * since_seconds), 40) if since_seconds < 3 else small
+
+    motions = look_all(scene, 2, 1230)
+    assert active_seconds(motions[-24:], 2) >= 5.5
+
+
 def test_the_first_frames_are_quiet() -> None:
     """A camera that starts on a noisy scene does not report the whole picture."""
     rng = np.random.default_rng(5)

@@ -49,6 +49,15 @@ def test_every_frame_leaves_a_decision() -> None:
     assert over.threshold == 2
 
 
+@pytest.mark.parametrize("camera_fps", [5.0, 10.0, 12.0, 25.0, 30.0])
+def test_the_ring_holds_no_frame_beside_a_sampled_one(camera_fps: float) -> None:
+    """While the active rate is the ring's own, the ring keeps the sampled frames and hardly another."""
+    target, _ = sampler(active_fps=5, active_for=60)
+    frames = offer_walk(target, camera_fps)
+    num_active = sum(8 <= sampled.frame.pts_seconds for sampled in frames)
+    assert num_active <= len(target.ring.between(at(8), at(20))) <= num_active + 3
+
+
 def test_a_sampled_frame_carries_what_the_gate_saw() -> None:
     """Regions and thumbnail come with the frame, which is handed on untouched."""
     target, _ = sampler()

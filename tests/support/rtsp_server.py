@@ -1,9 +1,10 @@
 """A real RTSP camera: serves an H.264 file in a loop by GStreamer's RTSP server, from 127.0.0.1.
 
 A program of its own, run by the system's Python, which has GStreamer's bindings; see `rtsp_camera.py`. Each
-client gets the file from its beginning. It prints its port once it listens, and runs until it is killed.
+client gets the file from its beginning, over TCP alone. It prints its port once it listens, and runs until it
+is killed. Without arguments it only looks whether everything it needs is installed.
 
-Usage: rtsp_server.py VIDEO PORT [USER PASSWORD]
+Usage: rtsp_server.py [VIDEO PORT [USER PASSWORD]]
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E40
 READ = "filesrc name=file ! qtdemux ! h264parse config-interval=-1 ! {caps} ! appsink name=out sync=false"
 SEND = "appsrc name=feed is-live=true format=time ! rtph264pay name=pay0 pt=96"
 CAPS = "video/x-h264,stream-format=byte-stream,alignment=au"
+ELEMENTS = ("filesrc", "qtdemux", "h264parse", "appsink", "appsrc", "rtph264pay")
 MOUNT = "/stream"
 
 
@@ -49,7 +51,7 @@ class Loop:
     def push(self, feed: Gst.Element, _num_bytes: int) -> None:
         """Give the next picture; asked for as fast as the sender's clock lets them go."""
         again, index = divmod(next(self._numbers), len(self._samples))
-        buffer = self._samples[index].get_buffer().copy()
+        buffer = self._samples[index].get_buffer().copy_deep()  # `copy` gives the same one again
         buffer.pts += again * self._length - self._first
         buffer.dts = Gst.CLOCK_TIME_NONE
         feed.emit("push-buffer", buffer)
@@ -60,6 +62,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):
 
     def __init__(self, samples: list[Gst.Sample]) -> None:
         super().__init__()
+        self.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
         self._samples = samples
 
     def do_create_element(self, _url: GstRtsp.RTSPUrl) -> Gst.Element:
@@ -84,8 +87,13 @@ def only_for(user: str, password: str, server: GstRtspServer.RTSPServer, factory
     factory.set_permissions(permissions)
 
 
-def main(path: str, port: str, *credentials: str) -> None:
-    Gst.init(None)
+def check() -> None:
+    missing = [name for name in ELEMENTS if Gst.ElementFactory.find(name) is None]
+    if missing:
+        sys.exit(f"GStreamer lacks {', '.join(missing)}")
+
+
+def serve(path: str, port: str, *credentials: str) -> None:
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(port)
@@ -100,4 +108,7 @@ def main(path: str, port: str, *credentials: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    Gst.init(None)
+    check()
+    if sys.argv[1:]:
+        serve(*sys.argv[1:])
