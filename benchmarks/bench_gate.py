@@ -20,7 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from measure import SHARED, machine, parser, save, show, spread
+from measure import SHARED, parser, save, show, spread
 
 from pipeline.contracts.frame import Frame
 from pipeline.sampling.gate import MotionGate
@@ -89,11 +89,9 @@ def main() -> None:
         [(name, spread(speeds[name]), spread(ratios[name])) for name in speeds],
     )
     if given.save:
-        here = machine()
-        slug = re.sub(r"[^a-z0-9]+", "-", f"{here['processor']}-{here['cores']}-cores".lower())
         medians = {name: statistics.median(values) for name, values in ratios.items()}
         figures = {"clip": CLIP.name, "frames_per_second": speeds, "ratio": ratios, "median_ratio": medians}
-        print("kept in", save(f"gate-{slug}-{here['date']}", figures))
+        print(save(Path(__file__).stem, figures))
 
 
 if __name__ == "__main__":

@@ -306,6 +306,8 @@ def _from_pydantic(error: ValidationError, document: _Document, root: type[BaseM
             message = item["msg"].removeprefix("Value error, ")
             if item["type"] != "value_error":  # ours say what came by themselves
                 message += _came(item.get("input"))
+            if item["type"] == "string_type" and isinstance(item.get("input"), bool | int | float):
+                hint = "put it in quotes: YAML reads a bare number, on, off, yes or no as something else than text"
         problems.append(SiteProblem(document.line(path), _dotted(path), message, hint))
     return problems
 

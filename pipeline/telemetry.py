@@ -55,17 +55,15 @@ class SecretFilter:
 
 def configure_logging(
     level: Literal["debug", "info", "warning", "error"] = "info",
-    log_format: Literal["text", "json"] = "text",
+    log_format: Literal["text", "json", "plain"] = "text",
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
 ) -> None:
-    """Send structured logs to `stream` (standard error), cleaned of `secrets`."""
+    """Send structured logs to `stream` (standard error), cleaned of `secrets`.
+
+    `plain` is for a command somebody waits for: level and words, no time.
+    """
     stream = stream or sys.stderr
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -73,12 +71,29 @@ def configure_logging(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             SecretFilter(secrets),
-            renderer,
+            _renderer(log_format, is_terminal=stream.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _renderer(log_format: Literal["text", "json", "plain"], *, is_terminal: bool) -> structlog.typing.Processor:
+    if log_format == "json":
+        return structlog.processors.JSONRenderer()
+    if log_format == "plain":
+        return _plain_line
+    return structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
+
+
+def _plain_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """`warning: what happened (name: value, …)`, and a traceback on lines of its own."""
+    level, words, traceback = event.pop("level"), event.pop("event"), event.pop("exception", "")
+    event.pop("timestamp", None)
+    values = ", ".join(f"{name}: {value}" for name, value in event.items())
+    line = f"{level}: {words}" + (f" ({values})" if values else "")
+    return f"{line}\n{traceback}" if traceback else line
 
 
 class FaultLog:

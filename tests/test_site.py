@@ -187,11 +187,12 @@ def test_a_problem_does_not_show_what_came_from_the_environment(channel: str) ->
         ("cameras: [{id: a, url: b}, {id: a, url: c}]", 1, "cameras[1].id", "the id 'a' is already taken", ""),
         ("cameras:\n  - id: a\n    url: b\n    url: c\n", 4, "cameras[0].url", "the same key stands here twice", ""),
         ("cameras: [{id: 'a b', url: c}]", 1, "cameras[0].id", "got 'a b'", ""),
+        ("cameras: [{id: off, url: b}]", 1, "cameras[0].id", "got False", "put it in quotes"),
         (
             "cameras:\n  - {id: a, url: b, zones: {z: [[0, 0], [1, 1]]}}",
             2,
             "cameras[0].zones.z",
-            "at least 3 items",
+            "expected at least 3 points, got 2",
             "",
         ),
         ("cameras: [{id: a, url: b, zones: {z: [[0, 0], [1, 2], [1, 1]]}}]", 1, "cameras[0].zones.z[1][1]", "1", ""),
@@ -201,8 +202,8 @@ def test_a_problem_does_not_show_what_came_from_the_environment(channel: str) ->
     ],
     ids=[
         "unknown key", "unknown key of a camera", "unknown setting", "wrong setting", "time zone", "language",
-        "no cameras", "empty cameras", "same id", "same key", "not an identifier", "two points", "outside the picture",
-        "channel with a name", "unknown format", "no date",
+        "no cameras", "empty cameras", "same id", "same key", "not an identifier", "off", "two points",
+        "outside the picture", "channel with a name", "unknown format", "no date",
     ],
 )  # fmt: skip
 def test_one_mistake_gives_one_problem_at_its_place(text: str, line: int, where: str, message: str, hint: str) -> None:

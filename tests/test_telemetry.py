@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from pipeline.telemetry import Metrics, SecretFilter, configure_logging, hide_credentials
+from pipeline.telemetry import FaultLog, Metrics, SecretFilter, configure_logging, hide_credentials
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +143,29 @@ def _serve_somewhere(metrics: Metrics) -> int:
         port = int(free.getsockname()[1])
     metrics.serve("127.0.0.1", port)
     return port
+
+
+def test_a_lasting_fault_is_told_when_it_begins_and_when_it_is_over() -> None:
+    """A full disk meets every write; two lines say all there is to say, and the next fault is told anew."""
+    stream = io.StringIO()
+    configure_logging("info", "json", (), stream)
+    fault = FaultLog("the ledger")
+    fault.worked()
+    for _ in range(5):
+        fault.failed(OSError("disk full"))
+    fault.worked()
+    fault.worked()
+    fault.failed(OSError("disk full"))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    first, over = "the ledger cannot be stored; trying again", "the ledger can be stored again"
+    assert [line["event"] for line in lines] == [first, over, first]
+    assert (lines[0]["error"], lines[1]["failures"]) == ("disk full", 5)
+
+
+def test_a_plain_line_has_level_words_and_values() -> None:
+    """What a person reads who waits for a command."""
+    stream = io.StringIO()
+    configure_logging("info", "plain", ("hunter22",), stream)
+    structlog.get_logger().warning("the file ended early", file="a.mp4", frames=3, note="hunter22")
+    structlog.get_logger().error("no more")
+    assert stream.getvalue() == "warning: the file ended early (file: a.mp4, frames: 3, note: ***)\nerror: no more\n"

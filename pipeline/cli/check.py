@@ -102,7 +102,8 @@ def _show(site: Site, path: Path) -> None:
     console = out()
     models = ", ".join(f"{role} {name}" for role, name in _understood(site)["models"].items())
     console.print(
-        f"{'standard input' if str(path) == '-' else path} is right: site {site.site.name}, {site.site.timezone}; {models}"
+        f"{'standard input' if str(path) == '-' else path} is right: "
+        f"site {site.site.name}, {site.site.timezone}; {models}"
     )
     console.print(_camera_table(site))
     console.print(_rule_table(site))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -43,9 +43,10 @@ def settings_for(site: Site | None, **from_command_line: Any) -> Settings:
         raise ConfigError(f"the setting SIGHTLINE_{name.upper()} is wrong: {first['msg']}") from error
 
 
-def start_logging(settings: Settings, site: Site | None = None, stream: TextIO | None = None) -> None:
-    """Logs to `stream` (standard error), cleaned of the site's secrets."""
-    configure_logging(settings.log_level, settings.log_format, site.secrets() if site else (), stream)
+def start_logging(settings: Settings, site: Site | None = None, *, is_service: bool = False) -> None:
+    """Logs to standard error, cleaned of the site's secrets; with their times for a service, plainer for a person."""
+    is_plain = settings.log_format == "text" and not is_service
+    configure_logging(settings.log_level, "plain" if is_plain else settings.log_format, site.secrets() if site else ())
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pipeline.contracts.alert import Channel
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.incident import IncidentFilter
 from pipeline.errors import SightlineError
-from pipeline.ingest.source import open_source
+from pipeline.ingest.source import is_live, open_source
 from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
 from pipeline.reasoning.model import load_model
@@ -139,7 +139,8 @@ def examine_camera(camera: Camera, settings: IngestSettings) -> Finding:
         finally:
             source.close()
     except SightlineError as error:
-        return Finding(what, False, str(error), "is it on, is the address right, does the password hold?")
+        advice = "is it on, is the address right, does the password hold?" if is_live(camera) else "look at the file"
+        return Finding(what, False, str(error), advice)
     if frame is None:
         return Finding(what, False, "it opened, but no frame came", "look at the camera or the file")
     seconds = time.monotonic() - started

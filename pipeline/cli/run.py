@@ -60,7 +60,7 @@ def run(
     settings = settings_for(
         site, data_dir=data_dir, metrics_port=metrics_port, log_level=log_level, log_format=log_format
     )
-    start_logging(settings, site)
+    start_logging(settings, site, is_service=True)
     metrics = Metrics()
     with choose_screen(wall_clock(site.site.zone_info), as_json=as_json, quiet=quiet, live=False) as screen:
         pace = Pace(speed=speed, loop=loop)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.app import build_local
 from pipeline.cli.configuration import start_logging
 from pipeline.cli.one_source import OneSource, build_site
-from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, counted, out, say_error, say_json, say_warning, wall_clock
+from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, counted, out, say_json, wall_clock
 from pipeline.cli.report import clock, place_in
 from pipeline.cli.report_file import check_writable, save_report
 from pipeline.cli.run import run_until_stopped
@@ -92,8 +92,6 @@ def _tell(summary: RunSummary, seen: SeenIncidents, options: WatchOptions) -> No
     if options.as_json:
         say_json({"type": "summary", **asdict(summary)})
         return
-    for failure in summary.failures:
-        (say_warning if summary.frames_read else say_error)(failure)
     if summary.failures and not summary.frames_read:
         return
     statuses = [status.value for status in seen.statuses.values()]

@@ -126,7 +126,18 @@ def _hindrance(links: Sequence[DecisionCount], rule: Rule | None) -> str:
     if not refused:
         total = sum(link.count for link in there)
         return f"the {furthest.value} gate was passed {counted(total, 'time')}, and nothing followed in that time"
-    return _refusal(max(refused, key=_closeness), rule)
+    ahead = _mostly_still(links) if furthest is Gate.PREDICATE else ""
+    return ahead + _refusal(max(refused, key=_closeness), rule)
+
+
+def _mostly_still(links: Sequence[DecisionCount]) -> str:
+    """A word ahead when most frames were never looked at because nothing moved: the rule speaks of the rest."""
+    gate = [link for link in links if link.gate is Gate.SAMPLING]
+    num_still = sum(link.count for link in gate if link.reason == "no motion")
+    num_frames = sum(link.count for link in gate)
+    if 2 * num_still <= num_frames:
+        return ""
+    return f"nothing moved in {num_still} of {counted(num_frames, 'frame')}; in those looked at, "
 
 
 def _closeness(link: DecisionCount) -> tuple[float, int]:

@@ -159,7 +159,7 @@ class VisionLanguageModel(Protocol):
     model_id: str
 
     def warm_up(self) -> None:
-        """Load weights, or ask the server whether it knows the model."""
+        """Load weights, or ask the server whether it knows the model; `TransientError` when it does not answer."""
         ...
 
     def verdict(self, prompt: Prompt) -> Answer:

@@ -19,7 +19,7 @@ from pipeline.contracts.assessment import (
     VerificationRequest,
     VisionLanguageModel,
 )
-from pipeline.errors import InvalidMessage, SightlineError
+from pipeline.errors import InvalidMessage, SightlineError, TransientError
 from pipeline.reasoning.breaker import CircuitBreaker
 from pipeline.reasoning.pictures import Picture, choose, prepare
 from pipeline.reasoning.prompt import report_prompt, verdict_prompt, zone_of
@@ -48,8 +48,14 @@ class VlmReasoner:
         self._breaker = CircuitBreaker(settings.breaker_after, settings.breaker_for, clock)
 
     def warm_up(self) -> None:
-        """Load the model or ask its server; `ConfigError` when that cannot work."""
-        self._model.warm_up()
+        """Load the model or ask its server; `ConfigError` when that cannot work.
+
+        A server that does not answer yet may come later, so that is only logged.
+        """
+        try:
+            self._model.warm_up()
+        except TransientError as error:
+            log.warning("the model server is not ready; candidates stay unverified until it is", error=str(error))
 
     def assess(self, request: VerificationRequest) -> Assessment:
         """Judge one candidate; blocks for at most what is left of `deadline`, and the request then under way."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from pipeline.contracts.assessment import Answer, ImagePart, Prompt, TextPart
-from pipeline.errors import ConfigError, InvalidMessage, TransientError
+from pipeline.errors import ConfigError, InvalidMessage
 from pipeline.reasoning.http import JsonHttp, RefusedRequest
 from pipeline.reasoning.words import WORDS, answer_of_weights, answer_of_word, word_of_answer, word_of_token
 from pipeline.settings import ReasoningSettings
@@ -55,15 +55,16 @@ class OpenAiVlm:
         self._unsupported: set[str] = set()
 
     def warm_up(self) -> None:
-        """Ask the server for its models; one that does not answer may come later, so that is only logged.
+        """Ask the server for its models.
 
         Raises:
             ConfigError: The server lists its models, and this one is not among them.
+            TransientError: It does not answer now.
         """
         try:
             known = _model_names(self._http.get("/models"))
-        except (TransientError, InvalidMessage) as error:
-            log.warning("the model server is not ready; candidates stay unverified until it is", error=str(error))
+        except InvalidMessage as error:  # it may still know the model: not every server lists them
+            log.warning("the model server does not list its models", error=str(error))
             return
         if known and self._model not in known:
             raise ConfigError(

@@ -127,3 +127,13 @@ WORDS = [
 def test_a_rule_in_words(rule: dict[str, object], words: str) -> None:
     """Each kind of rule is told as a sentence."""
     assert rule_in_words(Rule.model_validate({"id": "r", **rule})) == words
+
+
+def test_a_dash_is_standard_input() -> None:
+    """`sightline check --example | sightline check -` works, and mistakes have their lines."""
+    runner = CliRunner()
+    right = runner.invoke(app, ["check", "-"], input=example_site())
+    assert (right.exit_code, right.stdout.split(":")[0]) == (0, "standard input is right")
+    wrong = runner.invoke(app, ["check", "-"], input=WRONG)
+    assert wrong.exit_code == 2
+    assert "standard input: line 5: rules[0].track.enters" in wrong.stderr

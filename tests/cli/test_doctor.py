@@ -81,3 +81,15 @@ def test_a_channel_that_fails(tmp_path: Path, closed_port: str, name: str, statu
     """No answer is status 1; an unknown name is wrong usage."""
     path = site(tmp_path, url="x", webhook=closed_port)
     assert CliRunner().invoke(app, ["channels", "test", name, "--site", path]).exit_code == status
+
+
+def test_a_model_server_that_is_away_is_found(tmp_path: Path, closed_port: str) -> None:
+    """A run goes on without it, `unverified`; the doctor says that it does not answer."""
+    path = site(tmp_path, url="synthetic:yard", webhook=closed_port)
+    server = closed_port.removesuffix("/hook")
+    with Path(path).open("a") as file:
+        file.write(f"models: {{vlm: 'openai:{server}/v1#judge'}}\n")
+    findings = json.loads(CliRunner().invoke(app, ["doctor", path, "--json"]).stdout)["findings"]
+    (model,) = [finding for finding in findings if finding["what"].startswith("vision-language model")]
+    assert not model["is_ok"]
+    assert "Connection refused" in model["found"]

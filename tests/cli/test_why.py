@@ -34,6 +34,11 @@ NO_ALERT = [
         [STILL, count(Gate.PERCEPTION, "overloaded", rule=NO_RULE, count=3)],
         "overloaded and dropped 3 frames",
     ),
+    (
+        "mostly no motion",
+        [LOOKED, STILL, count(Gate.PREDICATE, "nothing inside")],
+        "nothing moved in 550 of 600 frames; in those looked at, nothing that counts was in fence",
+    ),
     ("out of schedule", [LOOKED, count(Gate.SCHEDULE, "out of schedule")], "the rule is off at that time"),
     ("nothing there", [LOOKED, count(Gate.PREDICATE, "nothing inside")], "nothing that counts was in fence"),
     (

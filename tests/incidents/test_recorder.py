@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from pipeline.clock import ManualClock
-from pipeline.contracts.alert import Delivery
 from pipeline.contracts.assessment import Verdict
 from pipeline.contracts.candidate import CandidateState
-from pipeline.contracts.incident import ChangeKind, IncidentChange, IncidentStatus, IncidentStore
+from pipeline.contracts.incident import ChangeKind, IncidentStatus, IncidentStore
 from pipeline.errors import InvalidMessage, TransientError
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
 from pipeline.store.outbox import SqlOutbox
-from tests.support.store import START, deliveries_of, make_assessment, make_candidate, seconds
+from tests.support.store import START, FullStore, deliveries_of, make_assessment, make_candidate, seconds
 
 ID = make_candidate().id
 ENDED = make_candidate(state=CandidateState.CLOSED, ended_at=START + seconds(8))
@@ -125,23 +123,9 @@ def test_concurrent_recorders_lose_nothing(recorder: IncidentRecorder, store: In
     assert last.closed_at is not None
 
 
-class FullOnceStore(SqlIncidentStore):
-    """Fails the commit of one kind of change, once."""
-
-    def __init__(self, database: Database, fails_at: ChangeKind) -> None:
-        super().__init__(database)
-        self._fails_at: ChangeKind | None = fails_at
-
-    def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
-        if change.kind is self._fails_at:
-            self._fails_at = None
-            raise TransientError("disk full")
-        return super().commit(change, deliveries)
-
-
 def test_a_failure_between_two_changes_is_mended_by_trying_again(sqlite_database: Database) -> None:
     """When opening was stored and closing was not, the same call again closes."""
-    store = FullOnceStore(sqlite_database, fails_at=ChangeKind.CLOSED)
+    store = FullStore(sqlite_database, ChangeKind.CLOSED)
     recorder = IncidentRecorder(store, deliveries_of, ManualClock(START))
     with pytest.raises(TransientError):
         recorder.candidate(ENDED, will_verify=True)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import structlog
 
+from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, InvalidMessage
+from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.reasoning.schema import report_schema
 from pipeline.reasoning.vlm_openai import OpenAiVlm
 from pipeline.settings import ReasoningSettings
@@ -171,9 +173,9 @@ def test_a_model_the_server_does_not_know_is_refused_at_the_start() -> None:
 def test_a_server_that_is_not_ready_does_not_stop_the_start(reply: Reply) -> None:
     """It may come later; a warning says so."""
     with serving(lambda path, body: reply) as server, structlog.testing.capture_logs() as logs:
-        model = _model(server)
-        model.warm_up()
-        model.close()
+        reasoner = VlmReasoner(_model(server), ReasoningSettings(), SystemClock())
+        reasoner.warm_up()
+        reasoner.close()
     assert [entry["log_level"] for entry in logs] == ["warning"]
     assert "sk-very" not in str(logs)
 

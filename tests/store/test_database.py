@@ -126,6 +126,18 @@ def test_a_read_only_database_is_refused(world_folder: Path, folder_mode: int) -
         Database(sqlite_url(world_folder)).migrate()
 
 
+def test_a_read_only_file_in_a_writable_folder_is_refused(world_folder: Path) -> None:
+    """SQLite opens it without a word and to migrate writes nothing, so a run proves first that it can write."""
+    database = Database(sqlite_url(world_folder))
+    database.migrate()
+    database.check_writable()
+    database.close()
+    world_folder.chmod(0o777)
+    (world_folder / "sightline.db").chmod(0o444)
+    with ordinary_user(), pytest.raises(ConfigError, match="read-only"):
+        Database(sqlite_url(world_folder)).check_writable()
+
+
 def test_a_folder_without_permission_is_refused(world_folder: Path) -> None:
     """No database can be made where this user may not write."""
     world_folder.chmod(0o555)

@@ -23,10 +23,12 @@ import pytest
 from pipeline.contracts.alert import Delivery
 from pipeline.contracts.assessment import Assessment, Verdict
 from pipeline.contracts.candidate import Candidate, CandidateState, Fact, KeyFrame, SeenRegion, candidate_id
-from pipeline.contracts.incident import IncidentChange
+from pipeline.contracts.incident import ChangeKind, IncidentChange
 from pipeline.contracts.values import Severity
+from pipeline.errors import TransientError
 from pipeline.incidents import lifecycle
 from pipeline.store.database import Database
+from pipeline.store.incident_store import SqlIncidentStore
 from tests.conftest import IN_CI
 
 START = datetime(2026, 3, 1, 22, 0, 0, 123456, tzinfo=UTC)
@@ -211,3 +213,18 @@ def deliveries_of(change: IncidentChange, channels: Sequence[str] = ("guards",))
         )
         for channel in channels
     ]
+
+
+class FullStore(SqlIncidentStore):
+    """Fails the commit of one kind of change so many times, as a full disk does."""
+
+    def __init__(self, database: Database, fails_at: ChangeKind, num_times: int = 1) -> None:
+        super().__init__(database)
+        self._fails_at = fails_at
+        self._num_left = num_times
+
+    def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
+        if change.kind is self._fails_at and self._num_left:
+            self._num_left -= 1
+            raise TransientError("disk full")
+        return super().commit(change, deliveries)
