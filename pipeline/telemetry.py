@@ -10,7 +10,8 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Literal, TextIO
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -74,9 +75,26 @@ def configure_logging(
             _renderer(log_format, is_terminal=stream.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Unbreakable(stream))),
         cache_logger_on_first_use=False,
     )
+
+
+class _Unbreakable:
+    """A stream that forgets what it cannot write: a closed pipe or a full disk under the log stops no camera."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, or forget."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush, or forget."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _renderer(log_format: Literal["text", "json", "plain"], *, is_terminal: bool) -> structlog.typing.Processor:

@@ -113,6 +113,14 @@ def test_less_severe_events_are_left_out() -> None:
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["loud"]
 
 
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    """A closed stream under the log is forgotten, not raised into whoever logs."""
+    stream = io.StringIO()
+    configure_logging("info", "json", (), stream)
+    stream.close()
+    structlog.get_logger().error("nobody hears this")
+
+
 def test_two_sets_of_metrics_live_side_by_side() -> None:
     """Metrics are on a registry of their own, so nothing is shared between two runs."""
     first, second = Metrics(), Metrics()
