@@ -252,7 +252,7 @@ def unmatched(true: list[Passage], found: list[Passage]) -> tuple[list[Passage],
 
 
 def measure(clip: Clip, step: int) -> tuple[list[list[object]], list[dict[str, object]]]:
-    """Rows of the table (places, then lines and zones pooled) and every error."""
+    """Rows of the table (places, then lines, zones and all of them pooled) and every error."""
     true, found = truth(clip), told(clip, step)
     scores: dict[str, Score] = {}
     errors: list[dict[str, object]] = []
@@ -261,9 +261,12 @@ def measure(clip: Clip, step: int) -> tuple[list[list[object]], list[dict[str, o
         scores[name] = Score(len(true[name]) - len(missed), len(found[name]), len(true[name]))
         errors += [{"place": name, "error": "missed", **passage._asdict()} for passage in missed]
         errors += [{"place": name, "error": "extra", **passage._asdict()} for passage in extra]
-    for pool, is_zone in (("all lines", False), ("all zones", True)):
-        members = [score for name, score in scores.items() if name.startswith("zone") == is_zone]
-        scores[pool] = Score(*(sum(column) for column in zip(*members, strict=True)))
+    pools = {
+        "all lines": [score for name, score in scores.items() if not name.startswith("zone")],
+        "all zones": [score for name, score in scores.items() if name.startswith("zone")],
+        "all": list(scores.values()),
+    }
+    scores |= {pool: Score(*(sum(column) for column in zip(*members, strict=True))) for pool, members in pools.items()}
     fps = clip.fps / step
     rows = [[clip.name, f"{fps:g}", name, *score, score.precision, score.recall] for name, score in scores.items()]
     return rows, [{"clip": clip.name, "fps": fps, **error} for error in errors]
