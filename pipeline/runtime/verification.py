@@ -101,9 +101,13 @@ class Verifier:
 
     def _judge(self, incident: Incident) -> None:
         try:
-            change = self._keep(self._assess(incident))
+            # As it is now: the list it came from may be older than a verdict that was just stored.
+            current = self._store.get(incident.id)
+            change = self._keep(self._assess(current)) if current and current.awaits_verdict else None
             if change is not None:
                 self._tell(change)
+        except TransientError as error:
+            log.warning("cannot look for incidents to verify; trying again", error=str(error))
         except Exception:
             log.exception("verification failed; trying again", incident=incident.id)
         finally:
