@@ -33,7 +33,7 @@ class IngestSettings(Section):
     retry_from: Seconds = Field(1.0, description="First wait before reopening a live source.")
     retry_to: Seconds = Field(30.0, description="Longest wait before reopening; retries never end.")
     max_pixels: Annotated[int, Field(ge=1)] = Field(
-        7680 * 4320, description="Larger frames are refused, one counted message each."
+        7680 * 4320, description="A source with larger frames is refused, in so many words."
     )
     max_side_px: Annotated[int, Field(ge=64)] = Field(
         1920, description="Wider or taller frames are scaled down to this before anything else sees them."

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from pipeline.contracts.values import Contract, Severity, UtcDatetime, utc_text
 
@@ -76,9 +74,11 @@ class Candidate(Contract):
     """When dwell was over and the candidate opened: captured_at of that frame."""
     ended_at: UtcDatetime | None = None
     """When the rule was last met; set on closing."""
-    score: Annotated[float, Field(allow_inf_nan=False)]
-    peak_score: Annotated[float, Field(allow_inf_nan=False)]
+    score: float
+    """Of a `when:` rule, its smoothed score; of a `track:` rule, the share of its limit, at most 1."""
+    peak_score: float
     threshold: float
+    """What `score` had to reach; 1.0 for `track:` rules."""
     facts: tuple[Fact, ...] = ()
     key_frames: tuple[KeyFrame, ...] = ()
     track_notes: tuple[Fact, ...] = ()

@@ -3,7 +3,8 @@
     provisional ──► confirmed | rejected | unverified ──► closed
          (unverified at once, when nothing will judge it)
 
-`updated` and `acknowledged` may come at any time. Every step is an `IncidentChange`, numbered from 1 within
+`updated` and `acknowledged` may come at any time, and an event that is over before it was judged is `closed` before
+its verdict. Every step is an `IncidentChange`, numbered from 1 within
 its incident; a change is stored in one transaction with the deliveries that tell it.
 """
 
