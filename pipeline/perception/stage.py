@@ -84,7 +84,9 @@ class PerceptionStage:
         if isinstance(embedding, InvalidMessage):
             return embedding
         frame = sampled.frame
-        tracker = self._trackers.setdefault(frame.camera_id, CameraTracker(self._settings))
+        tracker = self._trackers.get(frame.camera_id)
+        if tracker is None:
+            tracker = self._trackers[frame.camera_id] = CameraTracker(self._settings)
         self._record(sampled, found)
         return Observation(
             camera_id=frame.camera_id,

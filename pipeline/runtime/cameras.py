@@ -118,13 +118,14 @@ class CameraLoop:
             frame = source.read()
             if frame is None:
                 break
-            first_at = first_at or frame.captured_at
+            if first_at is None:
+                first_at = frame.captured_at
+                self._metrics.camera_up.labels(self.camera_id).set(1)
             self.counts.frames_read += 1
             self._count_skipped(frame.sequence - expected_sequence if expected_sequence is not None else 0)
             expected_sequence = frame.sequence + 1
             self.counts.media_seconds = (frame.captured_at - first_at).total_seconds()
             self._metrics.frames_read.labels(self.camera_id).inc()
-            self._metrics.camera_up.labels(self.camera_id).set(1)
             sampled = self._sampler.offer(frame)
             if sampled is not None:
                 self._hand_on(sampled, source.is_live)
