@@ -16,7 +16,7 @@ from pathlib import Path
 
 from measure import SHARED, parser, save, show
 
-from pipeline.app import build_local
+from pipeline.app.local import build_local
 from pipeline.ingest.pace import Pace
 from pipeline.settings import load_settings
 from pipeline.site import parse_site

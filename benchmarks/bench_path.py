@@ -18,7 +18,7 @@ from pathlib import Path
 
 from measure import ROOT, SHARED, parser, save, show, spread
 
-from pipeline.app import build_local
+from pipeline.app.local import build_local
 from pipeline.contracts.incident import IncidentChange
 from pipeline.ingest.pace import Pace
 from pipeline.settings import load_settings

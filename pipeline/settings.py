@@ -7,16 +7,20 @@ neither network nor files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from pipeline.contracts.values import Seconds
 from pipeline.errors import ConfigError
+
+_KAFKA_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
+"""The name most Kafka tools read."""
 
 
 class Section(BaseModel):
@@ -113,6 +117,76 @@ class EvidenceSettings(Section):
     fps: Annotated[float, Field(gt=0, le=30)] = Field(5.0, description="Frames a second of the clip.")
 
 
+class BusSettings(Section):
+    """The Kafka broker between the processes of a cluster."""
+
+    servers: str = Field("", description="host:port, several with commas; else KAFKA_BOOTSTRAP_SERVERS.")
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,80}$")] = Field(
+        "sightline", description="Of topics and consumer groups: several sites can share a broker."
+    )
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="How the broker is reached."
+    )
+    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="With `sasl_…`: how the password is proven."
+    )
+    username: str = Field("", description="With `sasl_…`.")
+    password: SecretStr = Field(SecretStr(""), description="With `sasl_…`; from the environment only.")
+    ca_file: str = Field("", description="With `ssl`: certificate authority, PEM; empty for the system's.")
+    cert_file: str = Field("", description="With `ssl`: this client's certificate, PEM.")
+    key_file: str = Field("", description="With `ssl`: its key, PEM.")
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        12, description="Of frames and candidates when they are created: the most watchers that can share the work."
+    )
+    replication: Annotated[int, Field(ge=-1, le=15)] = Field(-1, description="Copies of a topic; -1 is the broker's.")
+    frames_retention_bytes: Annotated[int, Field(ge=1_000_000)] = Field(
+        2_000_000_000, description="Kept of frames, a partition."
+    )
+    max_message_bytes: Annotated[int, Field(ge=100_000, le=100_000_000)] = Field(
+        4_194_304, description="Largest record; a frame beyond it is refused by name."
+    )
+    session_timeout: Seconds = Field(10.0, description="A consumer silent for this long loses its partitions.")
+    poll_stale_after: Seconds = Field(30.0, description="A consumer that has not polled for this long is unhealthy.")
+    in_flight: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        64, description="Records of a partition in hand before it is paused."
+    )
+    rewind_to: Seconds = Field(60.0, description="Furthest look back to rebuild the state of a camera taken over.")
+    late_after: Seconds = Field(5.0, description="Frames older than this on the bus are sampled more thinly.")
+    fresh_for: Seconds = Field(300.0, description="Frames older than this on the bus are dropped, counted and told.")
+
+
+class Replicas(Section):
+    """Bounds of one stage's autoscaling."""
+
+    min: Annotated[int, Field(ge=0, le=1000)] = Field(1, description="At least so many.")
+    max: Annotated[int, Field(ge=1, le=1000)] = Field(4, description="At most so many.")
+    num_cpus: Annotated[float, Field(ge=0, le=256)] = Field(1.0, description="CPUs Ray reserves for one.")
+    num_gpus: Annotated[float, Field(ge=0, le=16)] = Field(0.0, description="GPUs Ray reserves for one.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Replicas:
+        if self.min > self.max:
+            raise ValueError(f"expected min to be at most max, got min {self.min} and max {self.max}")
+        return self
+
+
+class ClusterSettings(Section):
+    """The stages of a cluster: Ray Serve applications."""
+
+    batch_frames: Annotated[int, Field(ge=1, le=512)] = Field(
+        32, description="Frames in one batch of the encoder; calls, queues and message sizes follow from it."
+    )
+    batch_wait: Seconds = Field(0.005, description="Longest wait for a batch to fill.")
+    oldest_frame_limit: Seconds = Field(2.0, description="Age of the oldest frame that asks for more replicas.")
+    scale_up_after: Seconds = Field(10.0, description="How long a need must last before replicas are added.")
+    scale_down_after: Seconds = Field(300.0, description="How long a surplus must last before they are taken away.")
+    watchers: Replicas = Replicas(max=8)
+    encoder: Replicas = Replicas(max=8)
+    reasoners: Replicas = Replicas(max=4)
+    vlm: Replicas = Replicas(min=1, max=4)
+    alerting: Replicas = Replicas(max=2)
+
+
 class Settings(BaseSettings):
     """The tree. Read it with `load_settings`."""
 
@@ -134,6 +208,8 @@ class Settings(BaseSettings):
     reasoning: ReasoningSettings = ReasoningSettings()
     alerting: AlertingSettings = AlertingSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    bus: BusSettings = BusSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -175,4 +251,6 @@ def load_settings(from_file: Mapping[str, Any] | None = None, **from_command_lin
         way_out = "expected JSON, or one variable a key, such as SIGHTLINE_ALERTING__WORKERS=4"
         raise ConfigError(f"{error}: {way_out}") from error
     given = {key: value for key, value in from_command_line.items() if value is not None}
+    if not settings.bus.servers and (servers := os.environ.get(_KAFKA_VARIABLE)):
+        given["bus"] = settings.bus.model_dump() | {"servers": servers}
     return GivenSettings(**settings.model_dump() | given)

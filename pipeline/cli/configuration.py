@@ -17,7 +17,7 @@ from pipeline.site import Site, load_site
 from pipeline.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    from pipeline.app import Stores
+    from pipeline.app.stores import Stores
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -52,7 +52,7 @@ def start_logging(settings: Settings, site: Site | None = None, *, is_service: b
 @contextmanager
 def kept_data(data_dir: Path | None, site_path: Path | None) -> Iterator[tuple[Stores, tzinfo]]:
     """What a run has kept, opened for looking, and the time zone to show it in (UTC without a site file)."""
-    from pipeline.app import open_stores
+    from pipeline.app.stores import open_stores
 
     site = load_site(site_path) if site_path else None
     settings = settings_for(site, data_dir=data_dir)

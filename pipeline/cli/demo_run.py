@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from rich.text import Text
 
-from pipeline.app import build_local, open_stores
+from pipeline.app.local import build_local
+from pipeline.app.stores import open_stores
 from pipeline.cli.configuration import start_logging
 from pipeline.cli.demo_receiver import DemoReceiver, Received
 from pipeline.cli.demo_truth import Planted, Score, demo_rules, planted_in, score

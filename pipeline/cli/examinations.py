@@ -15,7 +15,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from pipeline.alerting.addresses import AddressGuard
-from pipeline.app import Stores, open_stores
+from pipeline.app.stores import Stores, open_stores
 from pipeline.clock import SystemClock
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.camera import Camera

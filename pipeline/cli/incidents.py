@@ -22,7 +22,7 @@ from pipeline.incidents.recorder import IncidentRecorder, Plan
 from pipeline.site import load_site
 
 if TYPE_CHECKING:
-    from pipeline.app import Stores
+    from pipeline.app.stores import Stores
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and acknowledge incidents.")
 

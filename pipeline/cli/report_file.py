@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.app import open_stores
+from pipeline.app.stores import open_stores
 from pipeline.cli.report import ReportHead, render_report
 from pipeline.errors import ConfigError
 from pipeline.runtime.local import RunSummary

@@ -53,7 +53,7 @@ def run(
     Ctrl-C or SIGTERM finishes what was accepted and ends; a second one ends at once. Started again on the same
     data folder, it resumes the verifications and deliveries that were still owed.
     """
-    from pipeline.app import build_local
+    from pipeline.app.local import build_local
     from pipeline.ingest.pace import Pace
 
     site = load_site(site_path)

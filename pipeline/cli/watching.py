@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.app import build_local
+from pipeline.app.local import build_local
 from pipeline.cli.configuration import start_logging
 from pipeline.cli.one_source import OneSource, build_site
 from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, counted, out, say_json, wall_clock

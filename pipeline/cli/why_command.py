@@ -24,7 +24,7 @@ from pipeline.errors import ConfigError
 from pipeline.site import load_site
 
 if TYPE_CHECKING:
-    from pipeline.app import Stores
+    from pipeline.app.stores import Stores
 
 _MOST_INCIDENTS = 500
 _LONGEST_INCIDENT = timedelta(days=7)

@@ -70,7 +70,8 @@ class Motion:
 class SampledFrame:
     """A frame that passed the gate and the budget."""
 
-    frame: Frame
+    frame: Frame | EncodedFrame
+    """As pixels where the camera is read in this process, as JPEG where the frame came over a bus."""
     motion: Motion
     thumbnail: NDArray[np.uint8]
     """Luma, shape (36, 64), uint8: for choosing frames that differ."""

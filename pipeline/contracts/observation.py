@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.contracts.frame import SampledFrame
 from pipeline.contracts.values import Box, Image
+from pipeline.errors import InvalidMessage
 
 MOVING = "moving"
 """The label of a region of which only motion is known."""
@@ -71,13 +72,21 @@ class Detector(Protocol):
         ...
 
 
-class Encoder(Protocol):
-    """Images (and, where `supports_text`, words) to unit vectors of one space. Called from one thread."""
+class TextEncoder(Protocol):
+    """Words to unit vectors in the space of an encoder's images. Called from one thread."""
 
     model_id: str
     supports_text: bool
     logit_scale: float
     """The model's own factor on cosine similarity before a softmax (CLIP, SigLIP); 1.0 where it has none."""
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D) float32, rows of unit length, cached; `ConfigError` when the model has no text side."""
+        ...
+
+
+class Encoder(TextEncoder, Protocol):
+    """Images (and, where `supports_text`, words) to unit vectors of one space. Called from one thread."""
 
     def warm_up(self) -> None:
         """Load weights; `ConfigError` when they cannot be had."""
@@ -87,10 +96,43 @@ class Encoder(Protocol):
         """(N, D) float32, rows of unit length, in order."""
         ...
 
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(N, D) float32, rows of unit length, cached; `ConfigError` when the model has no text side."""
+    def close(self) -> None:
+        """Free the model; may be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What the models made of one frame."""
+
+    regions: tuple[Region, ...]
+    """Without track ids; absolute pixels of the full frame."""
+    embedding: NDArray[np.float32] | None = None
+    """(D,), unit length; None without an encoder."""
+
+
+class Vision(Protocol):
+    """Detector and encoder behind one call: in this process, or in others. Stateless between calls.
+
+    Safe from several threads, several calls under way at once.
+    """
+
+    model_ids: Mapping[str, str]
+    """`detector`, and `encoder` if there is one; known after `warm_up`."""
+    words: TextEncoder | None
+    """The encoder's text side; None without an encoder. Known after `warm_up`."""
+
+    def warm_up(self) -> None:
+        """Load the models, or reach the processes that have them; `ConfigError` when they cannot be had."""
+        ...
+
+    def see(self, frames: Sequence[SampledFrame]) -> list[Sight | InvalidMessage]:
+        """One answer a frame, in order; a frame no model can take fails alone.
+
+        What is no fault of a frame is raised: `TransientError`, `Overloaded`, `ConfigError`, `StageFailed`.
+        """
         ...
 
     def close(self) -> None:
-        """Free the model; may be called twice."""
+        """Free the models; may be called twice."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.app import open_stores
+from pipeline.app.stores import open_stores
 from pipeline.cli.program import app
 from pipeline.contracts.alert import Delivery
 from pipeline.contracts.decision import NO_RULE, Gate

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.app import Stores, build_local, open_stores
+from pipeline.app.local import build_local
+from pipeline.app.stores import Stores, open_stores
 from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter
 from pipeline.ingest.pace import Pace
 from pipeline.runtime.local import RunSummary

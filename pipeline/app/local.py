@@ -1,25 +1,21 @@
-"""Settings and site to a wired graph: the one file that knows every part."""
+"""Settings and site to the local runtime: every stage in one process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 from pipeline.alerting.outbox import DeliveryWorker
 from pipeline.alerting.policy import DeliveryPolicy
 from pipeline.alerting.webhook import WebhookSender
+from pipeline.app.stores import Stores, open_stores
 from pipeline.clock import Clock, SystemClock
-from pipeline.contracts.alert import Outbox
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
-from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.frame import VideoSource
-from pipeline.contracts.incident import IncidentChange, IncidentStore
-from pipeline.contracts.ledger import DecisionStore
+from pipeline.contracts.incident import IncidentChange
 from pipeline.errors import ConfigError
 from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
@@ -39,52 +35,11 @@ from pipeline.runtime.watch import WatchLoop
 from pipeline.sampling.sampler import CameraSampler
 from pipeline.settings import Settings
 from pipeline.site import Site
-from pipeline.store.database import Database
-from pipeline.store.evidence import FsspecEvidenceStore
-from pipeline.store.incident_store import SqlIncidentStore
-from pipeline.store.ledger import Ledger, SqlDecisionStore
+from pipeline.store.ledger import Ledger
 from pipeline.store.lock import DataFolderLock
-from pipeline.store.outbox import SqlOutbox
 from pipeline.telemetry import Metrics
 
 LIVE_PACE = Pace(speed=1.0)
-_SQLITE_FILE = "sightline.db"
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Everything that is kept, opened."""
-
-    database: Database
-    incidents: IncidentStore
-    outbox: Outbox
-    decisions: DecisionStore
-    evidence: EvidenceStore
-
-    def close(self) -> None:
-        """Close the database; may be called twice."""
-        self.database.close()
-
-
-def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
-    """Open database and evidence; several processes may. `ConfigError` says what is wrong with the folder.
-
-    `must_exist` refuses to make a new database: for commands that look at what a run has kept, which still
-    work while the disk is full.
-    """
-    url = settings.database_url or _sqlite_url(settings.data_dir, must_exist)
-    database = Database(url)
-    database.migrate()
-    if not must_exist:
-        database.check_writable()
-    evidence_url = settings.evidence.url or str(settings.data_dir.absolute() / "evidence")
-    return Stores(
-        database,
-        SqlIncidentStore(database),
-        SqlOutbox(database),
-        SqlDecisionStore(database),
-        FsspecEvidenceStore(evidence_url),
-    )
 
 
 def build_local(
@@ -110,16 +65,6 @@ def build_local(
         runtime = _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock).runtime()
         undo.pop_all()
     return runtime
-
-
-def _sqlite_url(data_dir: Path, must_exist: bool) -> str:
-    file = data_dir.absolute() / _SQLITE_FILE
-    if must_exist and not file.exists():
-        raise ConfigError(
-            f"no Sightline data in {data_dir}: expected {file.name} there; "
-            "name the folder a run has written with --data-dir or SIGHTLINE_DATA_DIR"
-        )
-    return f"sqlite:///{quote(str(file))}"
 
 
 def _lock(data_dir: Path) -> DataFolderLock:

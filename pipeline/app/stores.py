@@ -1,0 +1,67 @@
+"""What is kept, opened: the same for both runtimes and for the commands that only look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from pipeline.contracts.alert import Outbox
+from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.incident import IncidentStore
+from pipeline.contracts.ledger import DecisionStore
+from pipeline.errors import ConfigError
+from pipeline.settings import Settings
+from pipeline.store.database import Database
+from pipeline.store.evidence import FsspecEvidenceStore
+from pipeline.store.incident_store import SqlIncidentStore
+from pipeline.store.ledger import SqlDecisionStore
+from pipeline.store.outbox import SqlOutbox
+
+_SQLITE_FILE = "sightline.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that is kept, opened."""
+
+    database: Database
+    incidents: IncidentStore
+    outbox: Outbox
+    decisions: DecisionStore
+    evidence: EvidenceStore
+
+    def close(self) -> None:
+        """Close the database; may be called twice."""
+        self.database.close()
+
+
+def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
+    """Open database and evidence; several processes may. `ConfigError` says what is wrong with the folder.
+
+    `must_exist` refuses to make a new database: for commands that look at what a run has kept, which still
+    work while the disk is full.
+    """
+    url = settings.database_url or _sqlite_url(settings.data_dir, must_exist)
+    database = Database(url)
+    database.migrate()
+    if not must_exist:
+        database.check_writable()
+    evidence_url = settings.evidence.url or str(settings.data_dir.absolute() / "evidence")
+    return Stores(
+        database,
+        SqlIncidentStore(database),
+        SqlOutbox(database),
+        SqlDecisionStore(database),
+        FsspecEvidenceStore(evidence_url),
+    )
+
+
+def _sqlite_url(data_dir: Path, must_exist: bool) -> str:
+    file = data_dir.absolute() / _SQLITE_FILE
+    if must_exist and not file.exists():
+        raise ConfigError(
+            f"no Sightline data in {data_dir}: expected {file.name} there; "
+            "name the folder a run has written with --data-dir or SIGHTLINE_DATA_DIR"
+        )
+    return f"sqlite:///{quote(str(file))}"
