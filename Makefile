@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCE ?=
+CLIPS ?= $(wildcard ../shared/data/videos/intel_people-detection.mp4)
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-check demo test chaos check format lint types imports constraints bench clean
+.PHONY: help setup system-check demo cluster-demo test chaos check format lint types imports constraints bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,6 +28,9 @@ system-check:  ## Name the system packages that are missing
 
 demo: setup  ## Render a scene (or read SOURCE=...), run the whole path, print the incidents
 	@$(BIN)/sightline demo $(if $(SOURCE),--source '$(SOURCE)')
+
+cluster-demo: setup  ## The same as a cluster: broker, database, Ray, cameras (CLIPS=... adds files), webhooks
+	@$(BIN)/sightline cluster demo $(foreach clip,$(CLIPS),--source '$(clip)')
 
 test: setup  ## Run the tests (PYTEST_ARGS=... to choose)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

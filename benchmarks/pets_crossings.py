@@ -37,6 +37,7 @@ from pipeline.events.stage import EventStage
 from pipeline.events.zones import Area, Edge
 from pipeline.perception.detector import load_detector
 from pipeline.perception.stage import PerceptionStage
+from pipeline.perception.vision import LocalVision
 from pipeline.settings import EventSettings, PerceptionSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -146,9 +147,9 @@ def frames(clip: Clip, step: int) -> Iterator[SampledFrame]:
 def observations(clip: Clip, step: int) -> Iterator[Observation]:
     """What perception makes of the clip."""
     settings = PerceptionSettings(batch_size=BATCH)
-    detector = load_detector(f"onnx:{SHARED / 'weights/yolox_nano.onnx'}", settings)
-    detector.warm_up()
-    stage = PerceptionStage(detector, None, settings, NullDecisionSink())
+    vision = LocalVision(load_detector(f"onnx:{SHARED / 'weights/yolox_nano.onnx'}", settings), None, settings)
+    vision.warm_up()
+    stage = PerceptionStage(vision, settings, NullDecisionSink())
     batch: list[SampledFrame] = []
     for frame in frames(clip, step):
         batch.append(frame)
@@ -156,7 +157,7 @@ def observations(clip: Clip, step: int) -> Iterator[Observation]:
             yield from _observe(stage, batch)
             batch = []
     yield from _observe(stage, batch)
-    detector.close()
+    vision.close()
 
 
 def _observe(stage: PerceptionStage, batch: list[SampledFrame]) -> Iterator[Observation]:

@@ -42,6 +42,12 @@ class IngestSettings(Section):
     max_side_px: Annotated[int, Field(ge=64)] = Field(
         1920, description="Wider or taller frames are scaled down to this before anything else sees them."
     )
+    keep_for: Seconds = Field(
+        30.0, description="While the bus is away, a live camera's frames of so long are kept; older ones are dropped."
+    )
+    keep_bytes: Annotated[int, Field(ge=1_000_000)] = Field(
+        16_000_000, description="Most that one camera keeps waiting for the bus."
+    )
 
 
 class SamplingSettings(Section):

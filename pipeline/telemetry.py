@@ -120,10 +120,11 @@ class FaultLog:
     A full disk meets every write of every thread: told each time, it would bury everything else.
     """
 
-    def __init__(self, what: str, so: str = "trying again") -> None:
-        """`what` is to be stored, e.g. `verdicts`; `so` says what follows while it cannot be."""
+    def __init__(self, what: str, so: str = "trying again", *, done: str = "stored") -> None:
+        """`what` is to be stored (or `done`), e.g. `verdicts`; `so` says what follows while it cannot be."""
         self._what = what
         self._so = so
+        self._done = done
         self._lock = threading.Lock()
         self._num_failures = 0
 
@@ -133,14 +134,16 @@ class FaultLog:
             self._num_failures += 1
             is_first = self._num_failures == 1
         if is_first:
-            structlog.get_logger().error(f"{self._what} cannot be stored; {self._so}", error=str(error), **context)
+            structlog.get_logger().error(
+                f"{self._what} cannot be {self._done}; {self._so}", error=str(error), **context
+            )
 
     def worked(self) -> None:
         """It worked; told only when it had failed."""
         with self._lock:
             num_failures, self._num_failures = self._num_failures, 0
         if num_failures:
-            structlog.get_logger().warning(f"{self._what} can be stored again", failures=num_failures)
+            structlog.get_logger().warning(f"{self._what} can be {self._done} again", failures=num_failures)
 
 
 class Metrics:
@@ -152,6 +155,12 @@ class Metrics:
         self.frames_read = Counter("sightline_frames_read", "Frames decoded", ["camera"], registry=r)
         self.frames_dropped = Counter(
             "sightline_frames_dropped", "Frames discarded before sampling", ["camera", "reason"], registry=r
+        )
+        self.frames_published = Counter(
+            "sightline_frames_published", "Frames durable on the bus", ["camera"], registry=r
+        )
+        self.bytes_published = Counter(
+            "sightline_bytes_published", "JPEG bytes durable on the bus", ["camera"], registry=r
         )
         self.frames_sampled = Counter(
             "sightline_frames_sampled", "Frames that reached perception", ["camera", "reason"], registry=r

@@ -2,6 +2,9 @@
 
 At least once: a delivery is marked only after its receiver has answered, so whatever is cut short is sent again
 under the same id. A receiver that hangs holds at most a quarter of the worker's places, the others go on.
+
+Several workers, in one process or in many, may share an outbox: each has what it tries in hand by a short lease,
+renewed while the attempt lasts, so that what a killed worker had is tried by another one some seconds later.
 """
 
 from __future__ import annotations
@@ -31,9 +34,9 @@ _LOOK_EVERY_SECONDS = 1.0
 """Longest wait before looking again: bounds what a missed wake-up costs."""
 _SHORTEST_WAIT_SECONDS = 0.05
 """Full jitter can come out as nothing, and a receiver that just failed needs a moment."""
-_FIRST_LOOK = 64
-_DEEPEST_LOOK = 4096
-"""Due deliveries read at once: few as a rule, more when the oldest all belong to a channel without room."""
+_LEASE_SECONDS = 15.0
+_RENEW_SECONDS = 5.0
+"""Two renewals may fail before somebody else takes what is in hand."""
 
 
 class DeliveryWorker:
@@ -52,9 +55,12 @@ class DeliveryWorker:
         decisions: DecisionSink,
         metrics: Metrics,
         *,
+        owner: str,
         random: Random | None = None,
     ) -> None:
+        """`owner` is this worker's name among those that share the outbox."""
         self._outbox = outbox
+        self._owner = owner
         self._send = send
         self._channels = channels
         self._settings = settings
@@ -65,21 +71,28 @@ class DeliveryWorker:
         self._places_per_channel = max(settings.workers // 4, 1)
         self._in_flight: dict[str, str] = {}
         """Delivery id to channel."""
+        self._renewed_at = clock.monotonic()
         self._changed = threading.Condition()
         self._is_awake = False
         self._is_closing = threading.Event()
         self._failure: Exception | None = None
         self._fault = FaultLog("the outcome of deliveries")
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, on_turn: Callable[[], None] = lambda: None) -> None:
         """Deliver until `stop` is set (and `wake` called, to be heard at once); then drain.
 
+        `on_turn` is called about once a second, for who wants to see that this goes on.
         `StageFailed` when the outbox failed in a way that waiting does not cure.
         """
+        self._release()
         while not stop.is_set():
+            on_turn()
+            self._renew()
             if not self._start_due(self._clock.now()):
                 self._rest()
-        self.close()
+        if not self._is_closing.is_set():
+            self.close()
+        self._release()
 
     def run_once(self) -> int:
         """Try what is due now, wait for the outcome, and say how many attempts that took."""
@@ -96,7 +109,7 @@ class DeliveryWorker:
             self._changed.notify_all()
 
     def close(self, drain_seconds: float = 10.0) -> None:
-        """Wait for attempts under way, but no longer than that; may be called twice."""
+        """Begin nothing new, wait for attempts under way, but no longer than that; may be called twice."""
         self._is_closing.set()
         if not self._wait_until_idle(drain_seconds):
             log.warning("deliveries cut short will be sent again at the next start", number=len(self._in_flight))
@@ -122,41 +135,47 @@ class DeliveryWorker:
         """Begin as many deliveries due by `now` as there is room for; how many."""
         if self._failure is not None:
             raise StageFailed(f"the outbox failed: {self._failure}") from self._failure
+        num_started = 0
         try:
-            ready = self._ready(now)
+            while (due := self._claim(now)) is not None:
+                num_started += self._start(due)
         except TransientError as error:
             log.warning("the outbox cannot be read now; trying again", error=str(error))
-            return 0
-        for due in ready:
-            threading.Thread(target=self._attempt, args=(due,), name=f"deliver-{due.delivery.id}", daemon=True).start()
-        return len(ready)
+        return num_started
 
-    def _ready(self, now: datetime) -> list[DueDelivery]:
-        limit = _FIRST_LOOK
-        while len(self._in_flight) < self._settings.workers:
-            with self._changed:
-                # Taken before the look: what ends during it still stands in its answer, and must not go out again.
-                busy = frozenset(self._in_flight)
-            due = self._outbox.due(now, limit)
-            ready = self._take_places([item for item in due if item.delivery.id not in busy])
-            if ready or len(due) < limit or limit >= _DEEPEST_LOOK:
-                return ready
-            limit *= 4
-        return []
-
-    def _take_places(self, due: list[DueDelivery]) -> list[DueDelivery]:
+    def _claim(self, now: datetime) -> DueDelivery | None:
         with self._changed:
             taken = Counter(self._in_flight.values())
-            ready = []
-            for item in due:
-                delivery = item.delivery
-                is_full = taken[delivery.channel] >= self._places_per_channel
-                if is_full or len(self._in_flight) >= self._settings.workers:
-                    continue
-                self._in_flight[delivery.id] = delivery.channel
-                taken[delivery.channel] += 1
-                ready.append(item)
-            return ready
+        if taken.total() >= self._settings.workers or self._is_closing.is_set():
+            return None
+        full = [channel for channel, number in taken.items() if number >= self._places_per_channel]
+        return self._outbox.claim_due(self._owner, now, _LEASE_SECONDS, full)
+
+    def _start(self, due: DueDelivery) -> bool:
+        """False when it is under way here still: its lease ran out while the database was away."""
+        with self._changed:
+            if due.delivery.id in self._in_flight:
+                return False
+            self._in_flight[due.delivery.id] = due.delivery.channel
+        threading.Thread(target=self._attempt, args=(due,), name=f"deliver-{due.delivery.id}", daemon=True).start()
+        return True
+
+    def _renew(self) -> None:
+        with self._changed:
+            in_hand = list(self._in_flight)
+        if not in_hand or self._clock.monotonic() - self._renewed_at < _RENEW_SECONDS:
+            return
+        try:
+            self._outbox.renew(self._owner, in_hand, _LEASE_SECONDS)
+            self._renewed_at = self._clock.monotonic()
+        except TransientError as error:
+            log.warning("deliveries in hand cannot be kept from others now; trying again", error=str(error))
+
+    def _release(self) -> None:
+        try:
+            self._outbox.release(self._owner)
+        except TransientError as error:
+            log.warning("deliveries in hand cannot be freed now; others wait some seconds for them", error=str(error))
 
     def _attempt(self, due: DueDelivery) -> None:
         """The whole of one attempt, on a thread of its own."""
@@ -199,11 +218,14 @@ class DeliveryWorker:
         else:
             next_attempt_at = min(now + self._wait(due.delivery.attempts, error), give_up_at)
             self._record(due, "failed", "receiver failed", str(error))
-            self._store(delivery_id, lambda: self._outbox.mark_failed(delivery_id, str(error), next_attempt_at))
+            self._store(
+                delivery_id, lambda: self._outbox.mark_failed(delivery_id, self._owner, str(error), next_attempt_at)
+            )
 
     def _give_up(self, due: DueDelivery, error: str) -> None:
+        now, delivery_id = self._clock.now(), due.delivery.id
         self._record(due, "dead", "given up", error)
-        self._store(due.delivery.id, lambda: self._outbox.mark_dead(due.delivery.id, error, self._clock.now()))
+        self._store(delivery_id, lambda: self._outbox.mark_dead(delivery_id, self._owner, error, now))
 
     def _wait(self, num_failed: int, error: TransientError) -> timedelta:
         """Exponential with full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/),

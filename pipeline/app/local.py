@@ -24,6 +24,7 @@ from pipeline.ingest.source import open_supervised
 from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
 from pipeline.perception.stage import PerceptionStage
+from pipeline.perception.vision import LocalVision
 from pipeline.reasoning.model import load_model
 from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.cameras import CameraLoop, SkipMeter
@@ -40,6 +41,8 @@ from pipeline.store.lock import DataFolderLock
 from pipeline.telemetry import Metrics
 
 LIVE_PACE = Pace(speed=1.0)
+_OWNER = "local"
+"""The data folder's lock lets one run at a time have this name: a restart has its own work back at once."""
 
 
 def build_local(
@@ -128,22 +131,22 @@ class _Wiring:
         reasoner = VlmReasoner(model, settings.reasoning, self.clock) if model else None
         encoder = load_encoder(self.site.models.encoder, settings.perception)
         detector = load_detector(self.site.models.detector, settings.perception)
-        perception = PerceptionStage(detector, encoder, settings.perception, self.ledger)
-        perception.warm_up()  # Before the event stage is made: it encodes the words of its rules.
+        vision = LocalVision(detector, encoder, settings.perception)
+        vision.warm_up()  # Before the event stage is made: it encodes the words of its rules.
         events = EventStage(
             tuple((camera, self.site.rules_for(camera)) for camera in self.site.cameras),
             settings.events,
             self.site.site.zone_info,
-            encoder,
+            vision.words,
             self.ledger,
             last_alerts=self.stores.incidents.last_alerts(),
-            model_ids=perception.model_ids,
+            model_ids=vision.model_ids,
         )
         evidence = self._evidence()
         self.verifier = self._verifier(reasoner)
         watch = WatchLoop(
             self.inbox,
-            perception,
+            PerceptionStage(vision, settings.perception, self.ledger),
             events,
             self.recorder,
             evidence,
@@ -155,13 +158,12 @@ class _Wiring:
             clock=self.clock,
             on_change=self._announce,
         )
-        on_close: list[Callable[[], None]] = [perception.close]
+        on_close: list[Callable[[], None]] = [vision.close]
         if reasoner is not None:
             on_close.append(reasoner.close)
         parts = LocalParts(
             cameras=tuple(self._camera_loop(camera) for camera in self.site.cameras),
             inbox=self.inbox,
-            perception=perception,
             watch=watch,
             evidence=evidence,
             reasoner=reasoner,
@@ -191,6 +193,7 @@ class _Wiring:
             self.clock,
             self.ledger,
             self.metrics,
+            owner=_OWNER,
         )
 
     def _evidence(self) -> EvidenceKeeper:
@@ -199,7 +202,7 @@ class _Wiring:
             self.settings.evidence,
             {camera_id: sampler.ring for camera_id, sampler in self.samplers.items()},
             self.metrics,
-            lambda incident_id, uri: self.recorder.attach(incident_id, clip_uri=uri),
+            lambda candidate, uri: self.recorder.attach(candidate.id, clip_uri=uri),
         )
 
     def _verifier(self, reasoner: VlmReasoner | None) -> Verifier:
@@ -215,6 +218,7 @@ class _Wiring:
             self.clock,
             on_change=self._announce,
             on_rejected_untold=self._withdraw,
+            owner=_OWNER,
         )
 
     def _withdraw(self, candidate: Candidate) -> None:

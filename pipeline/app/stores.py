@@ -50,7 +50,7 @@ def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
     evidence_url = settings.evidence.url or str(settings.data_dir.absolute() / "evidence")
     return Stores(
         database,
-        SqlIncidentStore(database),
+        SqlIncidentStore(database, has_bus=bool(settings.bus.servers)),
         SqlOutbox(database),
         SqlDecisionStore(database),
         FsspecEvidenceStore(evidence_url),

@@ -69,9 +69,10 @@ def replay_dead_letters(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send again what was given up.
+    """Send messages to receivers again that were given up.
 
     After a day of trying, a delivery is set aside. Replayed, the running (or the next) `sightline run` sends it.
+    Records of the Kafka bus that no stage could use are another matter: see `sightline dead-letters`.
 
     \b
       sightline replay-dead-letters --list --site site.yaml

@@ -125,7 +125,7 @@ def _conclude(run: SceneRun, settings: Settings) -> int:
     planted = planted_in(run.scene)
     seen = [(i.rule_id, (i.opened_at - run.started_at).total_seconds()) for i in run.incidents]
     result = score(planted, seen)
-    _say_score(planted, result)
+    say_score("the scene", planted, result)
     out().print(
         f"\n{run.summary.frames_read} frames in {run.summary.elapsed_seconds:.1f} s, "
         f"{run.summary.media_seconds / max(run.summary.elapsed_seconds, 0.001):.1f} times as fast as live"
@@ -139,9 +139,10 @@ def _conclude(run: SceneRun, settings: Settings) -> int:
     return 0 if result.is_perfect and is_delivered and not run.summary.failures else EXIT_FAILED
 
 
-def _say_score(planted: list[Planted], result: Score) -> None:
+def say_score(where: str, planted: list[Planted], result: Score) -> None:
+    """What was planted, line by line, and what came of it."""
     console = out()
-    console.print("\nPlanted in the scene, and what came of it:", style="bold")
+    console.print(f"\nPlanted in {where}, and what came of it:", style="bold")
     for event in planted:
         at = clock(event.start_seconds)
         if event in result.found:

@@ -7,25 +7,20 @@ import base64
 import cv2
 import numpy as np
 
-from pipeline.errors import InvalidMessage
+from pipeline.jpeg import decode, encode_pixels
 
 _QUALITY = 82
 
 
 def shrink(jpeg: bytes, max_side_px: int) -> bytes:
     """The same picture as JPEG, its longer side at most `max_side_px`; `InvalidMessage` when it is no picture."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise InvalidMessage(f"not a picture: {error}") from error
-    if pixels is None:
-        raise InvalidMessage(f"not a picture: {len(jpeg)} bytes that do not decode")
+    pixels = decode(jpeg)
     height, width = pixels.shape[:2]
     scale = max_side_px / max(height, width)
     if scale < 1:
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return encode_pixels(pixels, _QUALITY)
 
 
 def data_uri(jpeg: bytes) -> str:

@@ -19,9 +19,12 @@ from typer.core import TyperGroup
 from pipeline.cli.channels import app as channels
 from pipeline.cli.channels import replay_dead_letters
 from pipeline.cli.check import check
+from pipeline.cli.cluster import app as cluster
+from pipeline.cli.dead_letters import app as dead_letters
 from pipeline.cli.demo import demo
 from pipeline.cli.doctor import doctor
 from pipeline.cli.incidents import app as incidents
+from pipeline.cli.ingest import ingest
 from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, plain, say_error
 from pipeline.cli.run import run
 from pipeline.cli.watch import EPILOG, watch
@@ -98,8 +101,11 @@ app.command()(run)
 app.command(epilog=EPILOG)(watch)
 app.command()(demo)
 app.command()(check)
+app.command()(ingest)
 app.command()(doctor)
 app.command()(why)
+app.add_typer(cluster, name="cluster")
 app.add_typer(incidents, name="incidents")
 app.add_typer(channels, name="channels")
 app.command("replay-dead-letters")(replay_dead_letters)
+app.add_typer(dead_letters, name="dead-letters")

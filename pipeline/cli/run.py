@@ -65,7 +65,7 @@ def run(
     with choose_screen(wall_clock(site.site.zone_info), as_json=as_json, quiet=quiet, live=False) as screen:
         pace = Pace(speed=speed, loop=loop)
         with build_local(site, settings, pace=pace, listener=screen, metrics=metrics) as runtime:
-            _serve_metrics(metrics, settings)
+            serve_metrics(metrics, settings)
             summary, status = run_until_stopped(runtime)
     _tell(summary, as_json=as_json)
     if status or summary.failures:
@@ -81,7 +81,8 @@ def run_until_stopped(runtime: LocalRuntime, stop: threading.Event | None = None
     return summary, interruption.exit_status
 
 
-def _serve_metrics(metrics: Metrics, settings: Settings) -> None:
+def serve_metrics(metrics: Metrics, settings: Settings) -> None:
+    """Answer Prometheus where the settings say so; `ConfigError` when that port is taken."""
     if not settings.metrics_port:
         return
     try:

@@ -25,8 +25,11 @@ class Interruption:
 
 
 @contextmanager
-def stop_on_signals(stop: threading.Event) -> Iterator[Interruption]:
-    """Set `stop` on the first signal and give the second its usual deadly meaning. Main thread only."""
+def stop_on_signals(stop: threading.Event, *, second_kills: bool = True) -> Iterator[Interruption]:
+    """Set `stop` on the first signal and give the second its usual deadly meaning. Main thread only.
+
+    Without `second_kills` the second changes nothing: for a program that must not leave others behind.
+    """
     interruption = Interruption()
     watched = (signal.SIGINT, signal.SIGTERM)
 
@@ -34,8 +37,8 @@ def stop_on_signals(stop: threading.Event) -> Iterator[Interruption]:
         interruption.number = number
         stop.set()
         for each in watched:
-            signal.signal(each, signal.SIG_DFL)
-        err().print("stopping: finishing what was accepted (once more to stop at once)")
+            signal.signal(each, signal.SIG_DFL if second_kills else signal.SIG_IGN)
+        err().print("stopping: finishing what was accepted" + " (once more to stop at once)" * second_kills)
 
     before = {each: signal.signal(each, ask_to_stop) for each in watched}
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -70,15 +70,43 @@ class DueDelivery:
     change: IncidentChange
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Work that is owed now."""
+
+    number: int
+    oldest_since: datetime | None
+    """Since when the oldest of it has been owed; None for no work."""
+
+    def oldest_age_seconds(self, now: datetime) -> float:
+        """How long the oldest has been owed; 0.0 for no work."""
+        return max((now - self.oldest_since).total_seconds(), 0.0) if self.oldest_since else 0.0
+
+
 class Outbox(Protocol):
     """The durable side of delivering. Thread-safe; `TransientError` when the database cannot now.
 
     The deliveries of one incident to one channel become due in the order of its changes: a later one waits
-    until the earlier one is delivered or dead.
+    until the earlier one is delivered or dead. Several processes may empty one outbox: each takes a delivery
+    into its hand for a short time, which it prolongs while the attempt lasts, so that nobody else tries the
+    same one; that of a process that died becomes anybody's when the time is over.
     """
 
-    def due(self, now: datetime, limit: int) -> list[DueDelivery]:
-        """Pending deliveries whose `next_attempt_at` has come, oldest first."""
+    def claim_due(
+        self, owner: str, now: datetime, lease_seconds: float, full_channels: Collection[str] = ()
+    ) -> DueDelivery | None:
+        """Take the pending delivery whose `next_attempt_at` came first and that is in nobody's hand, or None.
+
+        Those to `full_channels` are passed over. Never given to two owners at once, while leases are renewed.
+        """
+        ...
+
+    def renew(self, owner: str, delivery_ids: Sequence[str], lease_seconds: float) -> None:
+        """Prolong what of these is still in the owner's hand."""
+        ...
+
+    def release(self, owner: str) -> None:
+        """Free all that the owner holds: at a clean stop, and at the start of one that always has the same name."""
         ...
 
     def next_due_at(self) -> datetime | None:
@@ -86,15 +114,15 @@ class Outbox(Protocol):
         ...
 
     def mark_delivered(self, delivery_id: str, at: datetime) -> None:
-        """A receiver answered 2xx."""
+        """A receiver answered 2xx; true whoever has it in hand by now."""
         ...
 
-    def mark_failed(self, delivery_id: str, error: str, next_attempt_at: datetime) -> None:
-        """One attempt failed; try again then."""
+    def mark_failed(self, delivery_id: str, owner: str, error: str, next_attempt_at: datetime) -> None:
+        """One attempt failed; try again then. Nothing when another owner has taken it since."""
         ...
 
-    def mark_dead(self, delivery_id: str, error: str, at: datetime) -> None:
-        """No more attempts; kept for a person."""
+    def mark_dead(self, delivery_id: str, owner: str, error: str, at: datetime) -> None:
+        """No more attempts; kept for a person. Nothing when another owner has taken it since."""
         ...
 
     def dead(self, limit: int) -> list[DueDelivery]:
@@ -111,4 +139,8 @@ class Outbox(Protocol):
 
     def counts(self) -> dict[str, int]:
         """State to number of deliveries."""
+        ...
+
+    def owed(self, now: datetime) -> Owed:
+        """The deliveries that are due, in hand or not."""
         ...

@@ -112,7 +112,10 @@ class RecordHandler(Protocol):
         ...
 
     def handle(self, record: Record, done: Callable[[], None]) -> None:
-        """One record, in order within its partition. Call `done` (any thread, once) when its output is durable."""
+        """One record, in order within its partition. Call `done` (any thread, once) when its output is durable.
+
+        Replays are in hand like others until then: without it their partition would be paused for good.
+        """
         ...
 
     def revoked(self, partitions: Collection[Partition], drain_seconds: float) -> None:

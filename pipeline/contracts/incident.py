@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from pipeline.contracts.alert import Delivery
+from pipeline.contracts.alert import Delivery, Owed
 from pipeline.contracts.assessment import Assessment
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.values import Contract, Severity, UtcDatetime
@@ -106,7 +106,10 @@ class IncidentFilter:
 
 
 class IncidentStore(Protocol):
-    """Keeps incidents, their changes and the outbox. Thread-safe; `TransientError` when it cannot now."""
+    """Keeps incidents, their changes and the outbox. Thread-safe; `TransientError` when it cannot now.
+
+    Several processes may share the verdicts that are owed, as they share an `Outbox`, and the relaying of changes.
+    """
 
     def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
         """Store incident, change and deliveries in one transaction, durable on return.
@@ -128,8 +131,35 @@ class IncidentStore(Protocol):
         """Its life, oldest first."""
         ...
 
-    def awaiting_verdict(self, limit: int) -> list[Incident]:
-        """Incidents that still owe a verdict, oldest first."""
+    def claim_verdicts(self, owner: str, lease_seconds: float, limit: int) -> list[Incident]:
+        """Take incidents that owe a verdict and are in nobody's hand, oldest first."""
+        ...
+
+    def renew_verdicts(self, owner: str, incident_ids: Sequence[str], lease_seconds: float) -> None:
+        """Prolong what of these is still in the owner's hand."""
+        ...
+
+    def release_verdicts(self, owner: str) -> None:
+        """Free all that the owner holds: at a clean stop, and at the start of one that always has the same name."""
+        ...
+
+    def verdicts_owed(self) -> Owed:
+        """The verdicts that are owed, in hand or not."""
+        ...
+
+    def claim_news(self, lease_seconds: float, limit: int) -> list[IncidentChange]:
+        """Take changes that the bus has not heard of, oldest first, of each incident the first such one.
+
+        They come again when their time is over without `mark_relayed`.
+        """
+        ...
+
+    def renew_news(self, changes: Sequence[IncidentChange], lease_seconds: float) -> None:
+        """Their time begins anew; with 0 seconds they come again at once."""
+        ...
+
+    def mark_relayed(self, changes: Sequence[IncidentChange]) -> None:
+        """The bus has these: each lets the next change of its incident follow."""
         ...
 
     def still_open(self) -> list[Incident]:

@@ -53,7 +53,7 @@ class Observation:
 class Detector(Protocol):
     """Finds things in frames. Stateless between calls; may block for as long as the model needs.
 
-    Called from one thread. `detect` answers one tuple a frame, in order; boxes are absolute pixels of the
+    One call at a time. `detect` answers one tuple a frame, in order; boxes are absolute pixels of the
     full frame. `warm_up` loads weights and raises `ConfigError` when they cannot be had.
     """
 
@@ -73,7 +73,7 @@ class Detector(Protocol):
 
 
 class TextEncoder(Protocol):
-    """Words to unit vectors in the space of an encoder's images. Called from one thread."""
+    """Words to unit vectors in the space of an encoder's images. Safe from several threads."""
 
     model_id: str
     supports_text: bool
@@ -86,7 +86,10 @@ class TextEncoder(Protocol):
 
 
 class Encoder(TextEncoder, Protocol):
-    """Images (and, where `supports_text`, words) to unit vectors of one space. Called from one thread."""
+    """Images (and, where `supports_text`, words) to unit vectors of one space. Safe from several threads."""
+
+    input_side_px: int | None
+    """Shorter side to which it reduces a picture first, known after `warm_up`; None when it takes any size."""
 
     def warm_up(self) -> None:
         """Load weights; `ConfigError` when they cannot be had."""

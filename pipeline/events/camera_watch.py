@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from pipeline.events.key_frames import Glimpse, Lookback
 from pipeline.events.predicates import predicate_for
 from pipeline.events.reading import Predicate
 from pipeline.events.state_machine import Moment, RuleMachine
+from pipeline.events.takeover import Takeover
 from pipeline.events.tracks import TrackBook
 from pipeline.events.watch import RuleWatch, Scene
 from pipeline.events.words import WordScorer
@@ -41,56 +42,83 @@ class CameraWatch:
         *,
         last_alerts: Mapping[tuple[str, str], datetime],
         model_ids: Mapping[str, str],
+        known: Iterable[Candidate],
     ) -> None:
         _check_places(camera, rules)
         self._camera, self._timezone, self._scorers, self._decisions = camera, timezone, scorers, decisions
         self._max_gap_seconds = max(settings.max_gap, _HEARTBEATS / camera.sampling.idle_fps)
         self._memory_seconds = settings.track_memory
         self._disabled = tuple(rule for rule in rules if not rule.enabled)
+        takeover = Takeover(camera, known)
         self._watches = [
             RuleWatch(
                 rule,
                 RuleMachine(camera.id, rule, decisions, last_alerts.get((camera.id, rule.id))),
                 max_key_frames=settings.max_key_frames,
                 model_ids=model_ids,
+                heritage=takeover.of_rule(rule.id),
             )
             for rule in rules
             if rule.enabled
         ]
+        self._leftovers = takeover.leftovers([watch.rule_id for watch in self._watches])
+        self._takeover: Takeover | None = takeover
+        """Until the first observation that nobody had decided on."""
         self._past: _Past | None = None
 
-    def see(self, observation: Observation) -> tuple[Candidate, ...]:
+    def see(self, observation: Observation, *, is_replay: bool) -> tuple[Candidate, ...]:
         """Take in one observation; what opened, changed or closed with it."""
         moment = Moment.of(observation.captured_at, self._timezone)
+        is_decided = self._takeover is not None and self._takeover.holds(moment.at, is_replay=is_replay)
+        if not is_decided:
+            self._takeover = None
         elapsed = moment.seconds - self._past.scene.moment.seconds if self._past is not None else 0.0
         if self._past is not None and -self._max_gap_seconds <= elapsed <= 0:
-            return self._ignore(observation, -elapsed)
+            return () if is_decided else self._ignore(observation, -elapsed)
         told: tuple[Candidate, ...] = ()
         if abs(elapsed) > self._max_gap_seconds or self._has_new_size(observation):
-            told = self.finish()
+            told = self._forget() if is_decided else self.finish()
         if self._past is None:
             self._past = self._begin(moment, observation)
-        past = self._past
-        past.take_in(moment, observation)
-        for rule in self._disabled:
-            self._decide(observation, Gate.SCHEDULE, "rule disabled", rule.id)
-        begun = [
-            candidate for watch in self._watches for candidate in watch.see(past.scene, past.measures[watch.rule_id])
-        ]
-        return (*told, *begun)
+        self._past.take_in(moment, observation)
+        return self._follow(self._past) if is_decided else (*told, *self._judge(self._past))
 
     def finish(self) -> tuple[Candidate, ...]:
         """Forget the past; what it closes."""
         past, self._past = self._past, None
-        if past is None:
-            return ()
-        return tuple(candidate for watch in self._watches for candidate in watch.restart(past.scene))
+        scene = past.scene if past is not None else None
+        closed = [candidate for watch in self._watches for candidate in watch.restart(scene)]
+        return (*self._take_leftovers(), *closed)
 
     def withdraw_alert(self, candidate: Candidate) -> None:
         """The candidate was never told. Safe from another thread."""
         for watch in self._watches:
             if watch.rule_id == candidate.rule_id:
                 watch.machine.withdraw_alert(candidate.opened_at)
+
+    def _judge(self, past: _Past) -> tuple[Candidate, ...]:
+        for rule in self._disabled:
+            self._decide(past.scene.observation, Gate.SCHEDULE, "rule disabled", rule.id)
+        told = [
+            candidate for watch in self._watches for candidate in watch.see(past.scene, past.measures[watch.rule_id])
+        ]
+        return (*self._take_leftovers(), *told)
+
+    def _follow(self, past: _Past) -> tuple[Candidate, ...]:
+        for watch in self._watches:
+            watch.follow(past.scene, past.measures[watch.rule_id])
+        return ()
+
+    def _forget(self) -> tuple[Candidate, ...]:
+        """As `finish`, at a moment on which an earlier owner decided: what it closed was told."""
+        self._past = None
+        for watch in self._watches:
+            watch.forget()
+        return ()
+
+    def _take_leftovers(self) -> tuple[Candidate, ...]:
+        leftovers, self._leftovers = self._leftovers, ()
+        return leftovers
 
     def _has_new_size(self, observation: Observation) -> bool:
         return self._past is not None and self._past.size != (observation.width, observation.height)
@@ -107,11 +135,12 @@ class CameraWatch:
 
     def _begin(self, moment: Moment, observation: Observation) -> _Past:
         shapes = shapes_of(self._camera, observation.width, observation.height)
-        measures = {watch.rule_id: self._measure(watch.rule, shapes) for watch in self._watches}
+        measures = {watch.rule_id: self._measure(watch, shapes) for watch in self._watches}
         return _Past(moment, observation, shapes, measures, self._memory_seconds)
 
-    def _measure(self, rule: Rule, shapes: Shapes) -> Predicate:
-        return predicate_for(rule, shapes) if rule.when is None else self._scorers[rule.when]
+    def _measure(self, watch: RuleWatch, shapes: Shapes) -> Predicate:
+        rule = watch.rule
+        return predicate_for(rule, shapes, watch.facts_told) if rule.when is None else self._scorers[rule.when]
 
 
 class _Past:

@@ -7,6 +7,7 @@ blink too much for one. A place is attended while a person, or anything that mov
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pipeline.contracts.candidate import Fact
 from pipeline.contracts.observation import MOVING, Observation
@@ -26,6 +27,8 @@ _NEAR_HEIGHTS = 0.75
 _LINGER_SECONDS = 3.0
 """A passer-by walks through what counts as near in less than this, at 0.8 own heights a second."""
 _MOVING_HEIGHTS_PER_SECOND = 0.15
+BRINGER_SECONDS = _LINGER_SECONDS + _HIDDEN_SECONDS
+"""Before a thing is left: so long its bringer has to be seen near it, and so long it may be hidden meanwhile."""
 
 
 class _Place:
@@ -53,8 +56,11 @@ class _Place:
 
     def holds(self, track: Track) -> bool:
         """Whether `track` is this very thing, still here."""
-        is_here = math.dist(self.centre, track.box.centre) <= max(_STATIONARY_SIZES * self.size_px, 2.0)
-        return is_here and 1 / _SIZE_RATIO < _size_px(track) / self.size_px < _SIZE_RATIO
+        return self.is_at(track.box.centre) and 1 / _SIZE_RATIO < _size_px(track) / self.size_px < _SIZE_RATIO
+
+    def is_at(self, centre: tuple[float, float]) -> bool:
+        """Whether a thing there is in this place."""
+        return math.dist(self.centre, centre) <= max(_STATIONARY_SIZES * self.size_px, 2.0)
 
     def attend(self, is_near: bool, seconds: float) -> None:
         """Start the time alone afresh while somebody lingers."""
@@ -70,8 +76,10 @@ class _Place:
 class LeftBehind:
     """Follows every thing that stands still."""
 
-    def __init__(self, limit_seconds: float, among: Among) -> None:
+    def __init__(self, limit_seconds: float, among: Among, told: Sequence[Fact] = ()) -> None:
+        """`told`: what an earlier owner of the camera said was left, and since when."""
         self._limit_seconds = limit_seconds
+        self._told = tuple(told)
         self._among = among
         self._places: list[_Place] = []
         self._before_seconds = -math.inf
@@ -101,9 +109,16 @@ class LeftBehind:
     def _settle(self, track: Track, book: TrackBook) -> None:
         place = next((place for place in self._places if place.holds(track)), None)
         if place is None:
-            place = _Place(track, _is_attended(track, Point(*track.box.centre), book))
+            place = self._place(track, book)
             self._places.append(place)
         place.track, place.seen_seconds = track, book.seconds
+
+    def _place(self, track: Track, book: TrackBook) -> _Place:
+        place = _Place(track, _is_attended(track, Point(*track.box.centre), book))
+        for fact in self._told if book.was_there(track) else ():
+            if fact.position is not None and place.is_at(fact.position) and fact.at <= book.at:
+                place.was_attended, place.near_since, place.alone_since = True, None, fact.at.timestamp()
+        return place
 
     def _forget(self, seconds: float) -> None:
         """The time nobody looked does not count as hidden."""

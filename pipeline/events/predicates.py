@@ -6,6 +6,8 @@ the facts that meet it. Dwell, gap, cooldown and schedule are left to the state 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 from pipeline.contracts.candidate import Fact
@@ -22,8 +24,12 @@ _STILL_FAST = 0.85
 _NOUNS = {ANY_OBJECT: ("thing", "things"), "person": ("person", "people")}
 
 
-def predicate_for(rule: Rule, shapes: Shapes) -> Predicate:
-    """The predicate of a `track:` rule; the zones and lines it names must be among `shapes`."""
+def predicate_for(rule: Rule, shapes: Shapes, told: Sequence[Fact] = ()) -> Predicate:
+    """The predicate of a `track:` rule; the zones and lines it names must be among `shapes`.
+
+    `told` are the facts of a candidate that an earlier owner of the camera left open: what began before the first
+    observation here began when they say.
+    """
     wanted = rule.track
     if wanted is None:
         raise ValueError(f"expected a rule with track:, got {rule.id!r}")
@@ -35,11 +41,11 @@ def predicate_for(rule: Rule, shapes: Shapes) -> Predicate:
     if wanted.leaves is not None:
         return Passes("leaves", shapes.areas[wanted.leaves], among)
     if wanted.inside is not None:
-        return Inside(shapes.areas[wanted.inside], wanted.longer_than, among)
+        return Inside(shapes.areas[wanted.inside], wanted.longer_than, among, told)
     if wanted.count_above is not None:
         return CountAbove(wanted.count_above, rule.zone or "", among)
     if wanted.left_behind is not None:
-        return LeftBehind(wanted.left_behind, among)
+        return LeftBehind(wanted.left_behind, among, told)
     return FasterThan(wanted.faster_than or 0.0, among)
 
 
@@ -106,13 +112,14 @@ class Passes:
 class Inside:
     """Something is in a zone; with `longer_than`, one and the same thing stayed so long."""
 
-    def __init__(self, area: Area, longer_than_seconds: float | None, among: Among) -> None:
+    def __init__(self, area: Area, longer_than_seconds: float | None, among: Among, told: Sequence[Fact] = ()) -> None:
         self._area = area
         self._limit_seconds = longer_than_seconds
         self._among = among
         # "Does anything move in there?" is asked of the picture; who enters or stays stands somewhere.
         self._boundary = boundary_of(area, by_overlap=longer_than_seconds is None)
         self._since_seconds: dict[int, float] = {}
+        self._told_since_seconds = min((fact.at.timestamp() for fact in told), default=math.inf)
 
     def measure(self, observation: Observation, book: TrackBook) -> Reading:  # noqa: ARG002
         """Met while at least one track is inside (long enough)."""
@@ -122,11 +129,15 @@ class Inside:
             self._since_seconds.pop(key, None)
         for track in book.visible:
             if self._boundary.is_positive(track) and self._among.holds(track):
-                self._since_seconds.setdefault(track.key, track.seen_seconds)
+                self._since_seconds.setdefault(track.key, self._came_seconds(track, book))
             else:
                 self._since_seconds.pop(track.key, None)
         inside = [track for track in book.present if track.key in self._since_seconds]
         return self._presence(inside, book) if self._limit_seconds is None else self._stay(inside, book)
+
+    def _came_seconds(self, track: Track, book: TrackBook) -> float:
+        """Since when it is inside; who was there from the first sight on may be the one that was told of."""
+        return min(track.seen_seconds, self._told_since_seconds) if book.was_there(track) else track.seen_seconds
 
     def _presence(self, inside: list[Track], book: TrackBook) -> Reading:
         facts = tuple(

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.decision import DecisionSink
-from pipeline.contracts.observation import Encoder, Observation
+from pipeline.contracts.observation import Observation, TextEncoder
 from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError, StageFailed
 from pipeline.events.camera_watch import CameraWatch
@@ -33,32 +33,46 @@ class EventStage:
         cameras: Sequence[tuple[Camera, tuple[Rule, ...]]],
         settings: EventSettings,
         timezone: ZoneInfo,
-        encoder: Encoder | None,
+        encoder: TextEncoder | None,
         decisions: DecisionSink,
         *,
         last_alerts: Mapping[tuple[str, str], datetime] = _NO_ALERTS,
         model_ids: Mapping[str, str] = _NOTHING,
+        known: Sequence[Candidate] = (),
     ) -> None:
         """`encoder` must be warm: the words of `when:` rules are encoded here, on the caller's thread.
 
         `last_alerts` gives (camera_id, rule_id) the opening of the last candidate that was told: cooldowns
-        go on from there. `ConfigError` when a rule needs an encoder, a zone or a line that is not there.
+        go on from there. `known` is what earlier owners of the cameras told, see `events.takeover`.
+        `ConfigError` when a rule needs an encoder, a zone or a line that is not there.
         """
         words = {rule.when for _, rules in cameras for rule in rules if rule.enabled and rule.when is not None}
         scorers = {text: _scorer(text, encoder) for text in sorted(words)}
         self._watches = {
             camera.id: CameraWatch(
-                camera, rules, settings, timezone, scorers, decisions, last_alerts=last_alerts, model_ids=model_ids
+                camera,
+                rules,
+                settings,
+                timezone,
+                scorers,
+                decisions,
+                last_alerts=last_alerts,
+                model_ids=model_ids,
+                known=known,
             )
             for camera, rules in cameras
         }
 
-    def process(self, observations: Sequence[Observation]) -> list[tuple[Candidate, ...] | StageFailed]:
+    def process(
+        self, observations: Sequence[Observation], *, is_replay: bool = False
+    ) -> list[tuple[Candidate, ...] | StageFailed]:
         """What opened, changed or closed with each observation; same length, same order.
 
-        An observation that cannot be handled fails alone: a camera nobody configured, a time without a zone.
+        Observations of a replay come first after the stage is made, and rebuild what it knows of a camera: an
+        earlier owner decided on them, so they open, change and close nothing and leave no decisions. An
+        observation that cannot be handled fails alone: a camera nobody configured, a time without a zone.
         """
-        return [self._process(observation) for observation in observations]
+        return [self._process(observation, is_replay) for observation in observations]
 
     def finish(self, camera_id: str) -> tuple[Candidate, ...]:
         """Close all that is open on a camera: its stream ended, or the program drains."""
@@ -71,16 +85,16 @@ class EventStage:
         if watch is not None:
             watch.withdraw_alert(candidate)
 
-    def _process(self, observation: Observation) -> tuple[Candidate, ...] | StageFailed:
+    def _process(self, observation: Observation, is_replay: bool) -> tuple[Candidate, ...] | StageFailed:
         watch = self._watches.get(observation.camera_id)
         if watch is None:
             return StageFailed(f"expected an observation of a configured camera, got camera {observation.camera_id!r}")
         if observation.captured_at.tzinfo is None:
             return StageFailed(f"expected captured_at with a time zone, got {observation.captured_at.isoformat()}")
-        return watch.see(observation)
+        return watch.see(observation, is_replay=is_replay)
 
 
-def _scorer(words: str, encoder: Encoder | None) -> WordScorer:
+def _scorer(words: str, encoder: TextEncoder | None) -> WordScorer:
     if encoder is None:
         raise ConfigError(f"the rule {words!r} is in words and needs an encoder; set models.encoder or use track:")
     return WordScorer(words, encoder)

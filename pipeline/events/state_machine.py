@@ -9,6 +9,7 @@ rule measures, and what a candidate looks like, is left to others.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from pipeline.events.schedule import is_scheduled
 
 _TICK_SECONDS = 2e-3
 """Durations this close are equal: frame times are rounded to milliseconds on their way."""
+TIME_CONSTANTS = 5
+"""Of the smoothing until an average has forgotten how it began: that counts e^-5, less than 1 %."""
 
 
 class Pace(NamedTuple):
@@ -84,7 +87,8 @@ class RuleMachine:
         kind, timing = kind_of(rule), rule.timing
         self._camera_id, self._rule_id, self._decisions = camera_id, rule.id, decisions
         self._schedule, self._cooldown_seconds = rule.schedule, rule.cooldown
-        self._is_instant = kind == INSTANT
+        self.is_instant = kind == INSTANT
+        """Whether it waits for occurrences, which are whole in themselves, and not for something that lasts."""
         self._gate = Gate.THRESHOLD if kind == WORDS else Gate.PREDICATE
         self._smoothing_seconds = timing.smoothing if kind == WORDS else 0.0
         self.threshold, self._release = (timing.threshold, timing.release) if kind == WORDS else (1.0, 1.0)
@@ -100,6 +104,7 @@ class RuleMachine:
         self._met_since: Moment | None = None
         self._met_last: Moment | None = None
         self._scheduled_since: Moment | None = None
+        self._follows_since: Moment | None = None
         self._open: Transition | None = None
 
     @property
@@ -123,12 +128,48 @@ class RuleMachine:
         self._decisions.record(self._decision(moment, reading, self._gate, self.is_met, reason))
         return transitions
 
+    def resume(self, opening: Transition | None, opened_at: Iterable[datetime]) -> None:
+        """Before the first update: go on from what an earlier owner of the camera told."""
+        if opening is not None:
+            # Between `threshold` and `release` it depends on the past whether a rule is met: it was.
+            self._open, self.is_met = opening, True
+            self._met_last = Moment(opening.opened_at, opening.opened_at.timestamp(), opening.opened_at)
+        self._alerts = tuple(sorted({*self._alerts, *opened_at}))[-2:]
+
+    def follow(self, moment: Moment, reading: Reading) -> bool:
+        """Take in a moment that an earlier owner decided on: nothing begins or ends, and no decision is left.
+
+        Whether it holds something that was to be told, going by what is known here.
+        """
+        self._note(moment, reading)
+        self._note_schedule(moment)
+        self._follows_since = self._follows_since or moment
+        settled_seconds = TIME_CONSTANTS * self._smoothing_seconds
+        if self._open is None and moment.seconds - self._follows_since.seconds < settled_seconds:
+            # An average of few scores may be over the threshold, and stay over `release`, where the true one never was.
+            self.is_met, self._met_since = False, None
+        if self._open is None or self._met_last is None:
+            return self.is_met and self._held_up(moment, reading) is None
+        if self.is_met and self.would_join(moment):
+            self._met_last = moment
+        return False
+
+    def would_join(self, moment: Moment) -> bool:
+        """Whether an occurrence now belongs to what is open."""
+        is_later = self._met_last is not None and moment.seconds > self._met_last.seconds
+        return self._open is not None and is_later and not self._is_over(moment)
+
     def reset(self) -> list[Transition]:
         """Forget the past (a long silence, the end of a stream), cooldowns aside; closes what is open."""
         closed = [self._close(self._open)] if self._open is not None else []
-        self.score, self._scored, self.is_met = None, None, False
-        self._met_since = self._met_last = self._scheduled_since = None
+        self.forget()
+        self._met_last = None
         return closed
+
+    def forget(self) -> None:
+        """Forget what was measured; what is open stays open."""
+        self.score, self._scored, self.is_met = None, None, False
+        self._met_since = self._scheduled_since = self._follows_since = None
 
     def withdraw_alert(self, opened_at: datetime) -> None:
         """The candidate that opened then was never told: it starts no cooldown. Safe from another thread."""
@@ -143,7 +184,7 @@ class RuleMachine:
             self.is_met = self.score >= (self._release if self.is_met else self.threshold)
         if not self.is_met:
             self._met_since = None
-        elif self._met_since is None or self._is_instant:
+        elif self._met_since is None or self.is_instant:
             self._met_since = moment
 
     def _smoothed(self, moment: Moment, score: float) -> float:
@@ -169,7 +210,7 @@ class RuleMachine:
         """Out of schedule, or unmet for longer than the gap; between two occurrences an instant rule is unmet."""
         if self._scheduled_since is None:
             return True
-        if self._met_last is None or (self.is_met and not self._is_instant):
+        if self._met_last is None or (self.is_met and not self.is_instant):
             return False
         return moment.seconds - self._met_last.seconds > self._gap_seconds + _TICK_SECONDS
 

@@ -28,6 +28,8 @@ _SAME_IOU = 0.2
 """Overlap of two sightings in a row that makes them one thing, while the tracker is not sure yet."""
 _SPEED_SECONDS = 0.2 - _TINY_SECONDS
 """Boxes of a shorter time give no speed: 3 px of jitter between two frames at 25 a second look like a run."""
+_FIRST_SIGHT_SECONDS = 1.0
+"""What is there from the start is found within this: detectors blink, and trackers wait for a second sighting."""
 _TRAIL_EVERY_SECONDS = 1.0
 _TRAIL_LENGTH = 40
 _JOIN_HEIGHTS = 0.4
@@ -148,6 +150,7 @@ class TrackBook:
         self._by_id: dict[int, Track] = {}
         self._next_key = 0
         self._before_seconds = -math.inf
+        self._first_seconds = math.inf
         self.at = datetime.min.replace(tzinfo=UTC)
         self.seconds = -math.inf
         self._loose: list[Region] = []
@@ -160,6 +163,7 @@ class TrackBook:
 
     def update(self, observation: Observation, seconds: float) -> None:
         """Take in one observation; `seconds` is its `captured_at`."""
+        self._first_seconds = min(self._first_seconds, seconds)
         self.at, self._before_seconds, self.seconds = observation.captured_at, self.seconds, seconds
         regions = {region.track_id: region for region in observation.regions if region.track_id is not None}
         self.visible = [self._by_id[track_id] for track_id in regions if track_id in self._by_id]
@@ -169,6 +173,10 @@ class TrackBook:
         self._loose = [region for region in observation.regions if region.track_id is None]
         self._forget()
         self.present = [track for track in self._tracks.values() if seconds - track.seen_seconds < PRESENT_SECONDS]
+
+    def was_there(self, track: Track) -> bool:
+        """Whether it was there from the first observation on: nobody knows for how long."""
+        return track.since_seconds <= self._first_seconds + _FIRST_SIGHT_SECONDS
 
     def remembered(self) -> list[Track]:
         """Every track that is not forgotten yet, oldest first."""

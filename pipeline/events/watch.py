@@ -14,6 +14,7 @@ from pipeline.contracts.rule import Rule
 from pipeline.events.key_frames import Album, Glimpse, Lookback
 from pipeline.events.reading import Predicate, Reading
 from pipeline.events.state_machine import Moment, RuleMachine, Transition
+from pipeline.events.takeover import Heritage, ended
 from pipeline.events.track_notes import track_notes
 from pipeline.events.tracks import TrackBook
 from pipeline.events.zones import Area
@@ -44,12 +45,13 @@ class Scene:
 class _Story:
     """What is gathered between a rule's being met and its candidate's end."""
 
-    def __init__(self, before: Lookback) -> None:
+    def __init__(self, before: Lookback, told: Candidate | None = None) -> None:
+        """`told`: the candidate as an earlier owner of the camera left it open."""
         self.album = Album(before)
-        self.facts: dict[_FactKey, Fact] = {}
+        self.facts: dict[_FactKey, Fact] = {_key(fact): fact for fact in told.facts} if told is not None else {}
         """The latest of each kind, track and direction; those that came first stand first."""
-        self.peak = 0.0
-        self.opening: Transition | None = None
+        self.peak = told.peak_score if told is not None else 0.0
+        self.opening = _opening(told) if told is not None else None
         """Set once the candidate is open."""
         self._told_seconds = 0.0
         self._told_peak = 0.0
@@ -59,7 +61,7 @@ class _Story:
         """Take in one observation."""
         self.album.add(glimpse)
         self.peak = max(self.peak, score)
-        self._note_facts({(fact.kind, fact.track_id, fact.direction): fact for fact in facts})
+        self._note_facts({_key(fact): fact for fact in facts})
 
     def _note_facts(self, now: dict[_FactKey, Fact]) -> None:
         """Keep the latest of each; when there are too many, those that no longer hold make room."""
@@ -87,6 +89,14 @@ class _Story:
         self._told_seconds, self._told_peak, self._told_facts = seconds, self.peak, frozenset(self.facts)
 
 
+def _key(fact: Fact) -> _FactKey:
+    return fact.kind, fact.track_id, fact.direction
+
+
+def _opening(told: Candidate) -> Transition:
+    return Transition(CandidateState.OPENED, told.started_at, told.opened_at)
+
+
 class RuleWatch:
     """Follows one enabled rule on one camera."""
 
@@ -97,9 +107,14 @@ class RuleWatch:
         *,
         max_key_frames: int,
         model_ids: Mapping[str, str],
+        heritage: Heritage,
     ) -> None:
         self.rule = rule
         self.machine = machine
+        self._heritage: Heritage | None = heritage
+        self._told = heritage.open
+        """What an earlier owner left open, until it ends."""
+        machine.resume(_opening(self._told) if self._told is not None else None, heritage.opened_at)
         self._rule_version = rule_version(rule)
         self._max_key_frames = max_key_frames
         self._models = dict(model_ids)
@@ -110,9 +125,45 @@ class RuleWatch:
         """The rule's id."""
         return self.rule.id
 
+    @property
+    def facts_told(self) -> tuple[Fact, ...]:
+        """Of what an earlier owner left open."""
+        return self._told.facts if self._told is not None else ()
+
     def see(self, scene: Scene, predicate: Predicate) -> list[Candidate]:
         """Take in one observation, measured by `predicate`."""
         reading = predicate.measure(scene.observation, scene.book)
+        if self._heritage is None:
+            return self._decide(scene, reading)
+        if self._told is not None and self._told.opened_at > scene.moment.at:
+            return [*self.restart(None), *self._decide(scene, reading)]  # the camera's clock was set back since
+        if self.machine.is_instant:
+            untold = (*self._heritage.take_late(), *self._untold(scene, reading))
+            if not self.machine.would_join(scene.moment):
+                reading = replace(reading, score=float(bool(untold)), facts=untold)
+        if self._heritage.is_over(scene.moment.seconds):
+            self._heritage = None
+        return self._decide(scene, reading)
+
+    def follow(self, scene: Scene, predicate: Predicate) -> None:
+        """Take in one observation on which an earlier owner of the camera decided."""
+        reading = predicate.measure(scene.observation, scene.book)
+        might_begin = self.machine.follow(scene.moment, reading)
+        self._gather(scene, reading)
+        if self._story is not None:
+            self._story.note_told(scene.moment.seconds)
+        if self._heritage is None:
+            return
+        if self.machine.is_instant:
+            untold = self._untold(scene, reading)
+            self._heritage.set_aside(scene.moment.seconds, untold if might_begin else ())
+        self._heritage.decided(scene.moment.seconds)
+
+    def _untold(self, scene: Scene, reading: Reading) -> tuple[Fact, ...]:
+        size = (scene.observation.width, scene.observation.height)
+        return self._heritage.untold(reading.facts, size) if self._heritage is not None else reading.facts
+
+    def _decide(self, scene: Scene, reading: Reading) -> list[Candidate]:
         told: list[Candidate] = []
         transitions = self.machine.update(scene.moment, reading)
         for transition in transitions:
@@ -124,18 +175,28 @@ class RuleWatch:
                 told += self._begin(transition, scene)
         return told or self._update(scene)
 
-    def restart(self, scene: Scene) -> list[Candidate]:
-        """Forget the past; `scene` is the last that was seen."""
-        told = [candidate for transition in self.machine.reset() for candidate in self._end(transition, scene)]
+    def restart(self, scene: Scene | None) -> list[Candidate]:
+        """Forget the past; `scene` is the last that was seen, None when there was none since a takeover."""
+        told: list[Candidate] = []
+        late = self._heritage.take_late() if self._heritage is not None else ()
+        if scene is not None and late:
+            self._story = None
+            told += self._decide(scene, Reading(1.0, facts=late))
+        told += [candidate for transition in self.machine.reset() for candidate in self._end(transition, scene)]
         self._story = None
         return told
+
+    def forget(self) -> None:
+        """Forget the past on which an earlier owner decided; what is open stays open."""
+        self.machine.forget()
+        self._story = None
 
     def _gather(self, scene: Scene, reading: Reading) -> None:
         if not self.machine.is_active:
             self._story = None
             return
         if self._story is None:
-            self._story = _Story(scene.lookback)
+            self._story = _Story(scene.lookback, self._told)
         score = self.machine.score or 0.0
         facts = reading.facts if self.rule.track is not None else self._fact_in_words(scene, score)
         glimpse = Glimpse.of(scene.observation, scene.moment.seconds, reading.score or 0.0)
@@ -160,9 +221,12 @@ class RuleWatch:
             return []
         return [self._candidate(story, replace(story.opening, state=CandidateState.UPDATED), scene)]
 
-    def _end(self, ending: Transition, scene: Scene) -> list[Candidate]:
+    def _end(self, ending: Transition, scene: Scene | None) -> list[Candidate]:
         story, self._story = self._story, None
-        return [self._candidate(story, ending, scene)] if story is not None else []
+        told, self._told = self._told, None
+        if story is not None and scene is not None:
+            return [self._candidate(story, ending, scene)]
+        return [ended(told, ending.ended_at or ending.opened_at)] if told is not None else []
 
     def _candidate(self, story: _Story, transition: Transition, scene: Scene) -> Candidate:
         observation = scene.observation

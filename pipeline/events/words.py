@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.contracts.observation import Encoder, Observation
+from pipeline.contracts.observation import Observation, TextEncoder
 from pipeline.errors import ConfigError
 from pipeline.events.reading import Reading
 from pipeline.events.tracks import TrackBook
@@ -43,7 +43,7 @@ _CONTRASTS = (
 class WordScorer:
     """Scores observations against one rule's words. Shared by all cameras."""
 
-    def __init__(self, words: str, encoder: Encoder) -> None:
+    def __init__(self, words: str, encoder: TextEncoder) -> None:
         """`encoder` must be warm; `ConfigError` when it has no text side."""
         if not encoder.supports_text:
             raise ConfigError(
@@ -70,7 +70,7 @@ class WordScorer:
             return float(weights[0] / weights.sum())
 
 
-def _embed(text: str, encoder: Encoder) -> NDArray[np.float32]:
+def _embed(text: str, encoder: TextEncoder) -> NDArray[np.float32]:
     """(D,) mean direction of the text in all templates."""
     rows = encoder.encode_texts([template.format(text) for template in _TEMPLATES])
     mean = rows.mean(axis=0)

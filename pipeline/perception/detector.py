@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.contracts.frame import Frame, SampledFrame
+from pipeline.contracts.frame import EncodedFrame, Frame, SampledFrame
 from pipeline.contracts.observation import MOVING, Detector, Region
 from pipeline.contracts.values import Box, Image
 from pipeline.errors import ConfigError, StageFailed
+from pipeline.jpeg import pixels_of
 from pipeline.perception.onnx import YoloxDetector
 from pipeline.perception.pretrained import Pretrained, load_pretrained
 from pipeline.settings import PerceptionSettings
@@ -55,7 +56,7 @@ class MotionDetector:
     def close(self) -> None:
         """Nothing to free."""
 
-    def _region(self, box: Box, frame: Frame) -> Region:
+    def _region(self, box: Box, frame: Frame | EncodedFrame) -> Region:
         share = box.area / (frame.width * frame.height)
         sureness = min(share / _SURE_SHARE, 1.0) ** 0.5
         return Region(box, MOVING, self._lowest_score + (1 - self._lowest_score) * sureness)
@@ -84,7 +85,7 @@ class TransformersDetector:
         size = self._settings.batch_size
         found: list[tuple[Region, ...]] = []
         for start in range(0, len(frames), size):
-            found += self._run([sampled.frame.pixels for sampled in frames[start : start + size]])
+            found += self._run([pixels_of(sampled.frame) for sampled in frames[start : start + size]])
         return found
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from pipeline.contracts.frame import SampledFrame
 from pipeline.contracts.observation import Region
 from pipeline.contracts.values import Box, Image
 from pipeline.errors import ConfigError, StageFailed
+from pipeline.jpeg import pixels_of
 from pipeline.perception.coco import COCO_NAMES
 from pipeline.settings import PerceptionSettings
 
@@ -66,7 +67,7 @@ class YoloxDetector:
 
     def detect(self, frames: Sequence[SampledFrame]) -> list[tuple[Region, ...]]:
         """One tuple of regions a frame, strongest first."""
-        return [self._detect_one(sampled.frame.pixels) for sampled in frames]
+        return [self._detect_one(pixels_of(sampled.frame)) for sampled in frames]
 
     def close(self) -> None:
         """Free the model."""

@@ -16,6 +16,7 @@ import httpx
 
 from pipeline.contracts.values import Image
 from pipeline.errors import ConfigError
+from pipeline.perception.parallel import in_threads
 from pipeline.settings import PerceptionSettings
 
 
@@ -31,9 +32,19 @@ class Pretrained:
     dtype: Any
 
     def image_inputs(self, images: Sequence[Image]) -> Any:
-        """Images as the model's own processor wants them; on its device, in its precision."""
-        # The channels' place is said outright: a frame 3 pixels high could be taken for one with them first.
-        inputs = self.image_processor(list(images), return_tensors="pt", input_data_format="channels_last")
+        """Images as the model's own processor makes them of the whole batch; on its device, in its precision."""
+        return self._processed(images).to(self.device, dtype=self.dtype)
+
+    def image_rows(self, images: Sequence[Image], num_rows: int, num_threads: int) -> Any:
+        """The same for a model whose inputs are all of one size, each image on a thread of its own.
+
+        Up to `num_rows`, the last image is repeated: what comes out for those rows is to be thrown away.
+        """
+        import torch
+
+        rows = in_threads(lambda image: self._processed([image]), images, num_threads)
+        rows += rows[-1:] * (num_rows - len(rows))
+        inputs = type(rows[0])({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
         return inputs.to(self.device, dtype=self.dtype)
 
     def text_inputs(self, texts: Sequence[str]) -> Any:
@@ -44,6 +55,10 @@ class Pretrained:
         longest = config.text_config.max_position_embeddings
         tokens = self.tokenizer(list(texts), return_tensors="pt", padding=padding, truncation=True, max_length=longest)
         return tokens.to(self.device)
+
+    def _processed(self, images: Sequence[Image]) -> Any:
+        # The channels' place is said outright: a frame 3 pixels high could be taken for one with them first.
+        return self.image_processor(list(images), return_tensors="pt", input_data_format="channels_last")
 
 
 def load_pretrained(spec: str, auto_class: str, settings: PerceptionSettings, setting: str) -> Pretrained:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.rule import Polygon
+from pipeline.contracts.values import Image
+from pipeline.errors import InvalidMessage
+from pipeline.jpeg import decode, encode_pixels
 
-_END_OF_IMAGE = b"\xff\xd9"
-_TAIL_BYTES = 1024
-_YELLOW_BGR = (0, 255, 255)
+_YELLOW = (255, 255, 0)
 _JPEG_QUALITY = 90
 _SIDE_PER_LINE_PX = 400
 
@@ -49,8 +49,9 @@ def prepare(frames: Sequence[EncodedFrame], zone: Polygon | None, max_side_px: i
 
 
 def _prepare(jpeg: bytes, zone: Polygon | None, max_side_px: int) -> bytes | None:
-    pixels = _decode(jpeg)
-    if pixels is None:
+    try:
+        pixels = decode(jpeg)
+    except InvalidMessage:
         return None
     height, width = pixels.shape[:2]
     scale = max_side_px / max(height, width)
@@ -59,24 +60,12 @@ def _prepare(jpeg: bytes, zone: Polygon | None, max_side_px: int) -> bytes | Non
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     if zone is not None:
         _outline(pixels, zone)
-    encoded, buffer = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return buffer.tobytes() if encoded else None
+    return encode_pixels(pixels, _JPEG_QUALITY)
 
 
-def _decode(jpeg: bytes) -> NDArray[np.uint8] | None:
-    """HWC uint8 BGR; None for what is not a whole JPEG (a truncated one would decode to a half grey picture)."""
-    if _END_OF_IMAGE not in jpeg[-_TAIL_BYTES:]:
-        return None
-    try:
-        pixels = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
-
-
-def _outline(pixels: NDArray[np.uint8], zone: Polygon) -> None:
+def _outline(pixels: Image, zone: Polygon) -> None:
     """Draw the zone's edge in place, thin enough to hide nothing."""
     height, width = pixels.shape[:2]
     corners = np.array([(x * (width - 1), y * (height - 1)) for x, y in zone]).round().astype(np.int32)
     thickness = max(1, round(max(height, width) / _SIDE_PER_LINE_PX))
-    cv2.polylines(pixels, [corners], isClosed=True, color=_YELLOW_BGR, thickness=thickness, lineType=cv2.LINE_AA)
+    cv2.polylines(pixels, [corners], isClosed=True, color=_YELLOW, thickness=thickness, lineType=cv2.LINE_AA)

@@ -6,6 +6,7 @@ and the incident goes out without it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
 _MAX_CLIPS_IN_HAND = 8
+_SAME_MOMENT = timedelta(seconds=1)
+"""A ring that has let go of a moment has pictures of later ones: no evidence of it."""
 
 
 def evidence_folder(candidate: Candidate) -> str:
@@ -42,7 +45,7 @@ class _PendingClip:
 
 
 class EvidenceKeeper:
-    """Writes key frames, snapshots and clips. Used by the perception thread; clips are encoded on one more."""
+    """Writes key frames, snapshots and clips, one thread at a time for a camera; clips are encoded on one more."""
 
     def __init__(
         self,
@@ -50,22 +53,34 @@ class EvidenceKeeper:
         settings: EvidenceSettings,
         rings: Mapping[str, FrameRing],
         metrics: Metrics,
-        attach_clip: Callable[[str, str], object],
+        attach_clip: Callable[[Candidate, str], object],
+        *,
+        waits_for_clips: bool = True,
     ) -> None:
+        """`rings` may gain and lose cameras. `attach_clip` is called on the thread of the clips.
+
+        `waits_for_clips`: who brings the time of a clip that finds no room waits (files); without it the clip
+        waits, and loses its oldest pictures should the ring let go of them meanwhile.
+        """
         self._store = store
         self._settings = settings
         self._rings = rings
         self._metrics = metrics
         self._attach_clip = attach_clip
-        self._kept: dict[str, dict[int, str]] = {}
+        self._waits_for_clips = waits_for_clips
+        self._kept: dict[tuple[str, str], dict[int, str]] = {}
+        """Camera and candidate to the keys of its pictures, by sequence; until it closes."""
+        self._changed = threading.Condition()
+        """Guards what is said of clips."""
         self._pending: dict[str, list[_PendingClip]] = {}
+        self._num_in_hand = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="clips")
-        self._in_hand: list[Future[None]] = []
         self._fault = FaultLog("evidence", "incidents go out without it")
 
     def keep(self, candidate: Candidate, camera: Camera, rule: Rule | None) -> tuple[Candidate, str]:
         """Store the key frames; give back the candidate with their keys, and the snapshot's key ("" if none)."""
-        kept = self._kept.setdefault(candidate.id, {})
+        kept = self._kept.setdefault((candidate.camera_id, candidate.id), {})
+        kept |= {key.sequence: key.uri for key in candidate.key_frames if key.uri}  # by who told it before
         frames = {key.sequence: self._picture(candidate, key) for key in candidate.key_frames}
         for key in candidate.key_frames:
             picture = frames[key.sequence]
@@ -79,7 +94,7 @@ class EvidenceKeeper:
             }
         )
         if candidate.state is CandidateState.CLOSED:
-            del self._kept[candidate.id]
+            self._kept.pop((candidate.camera_id, candidate.id), None)
         snapshot = "" if candidate.state is CandidateState.CLOSED else self._snapshot(candidate, camera, rule, frames)
         return candidate, snapshot
 
@@ -87,25 +102,43 @@ class EvidenceKeeper:
         """Note that the seconds around this opening are wanted as a clip."""
         start = min(candidate.started_at, candidate.opened_at) - timedelta(seconds=self._settings.before)
         end = candidate.opened_at + timedelta(seconds=self._settings.after)
-        self._pending.setdefault(candidate.camera_id, []).append(_PendingClip(candidate, start, end))
+        with self._changed:
+            self._pending.setdefault(candidate.camera_id, []).append(_PendingClip(candidate, start, end))
 
     def frame_seen(self, camera_id: str, captured_at: datetime) -> None:
         """Time has come this far on a camera: start the clips whose seconds are over."""
-        waiting = self._pending.get(camera_id)
-        if waiting and any(clip.end <= captured_at for clip in waiting):
-            self._start([clip for clip in waiting if clip.end <= captured_at])
-            self._pending[camera_id] = [clip for clip in waiting if clip.end > captured_at]
+        if camera_id not in self._pending:
+            return
+        with self._changed:
+            waiting = self._pending.pop(camera_id, [])
+            due = [clip for clip in waiting if clip.end <= captured_at]
+            begun = due if self._waits_for_clips else due[: _MAX_CLIPS_IN_HAND - self._num_in_hand]
+            if later := [clip for clip in waiting if clip not in begun]:
+                self._pending[camera_id] = later
+        self._start(begun)
 
     def stream_ended(self, camera_id: str) -> None:
         """No more frames: make the clips of what there is."""
-        self._start(self._pending.pop(camera_id, []))
+        with self._changed:
+            waiting = self._pending.pop(camera_id, [])
+        self._start(waiting)
+
+    def forget(self, camera_id: str) -> None:
+        """The camera is another process's now, and so is what was to come of its candidates."""
+        with self._changed:
+            self._pending.pop(camera_id, None)
+        for key in list(self._kept):
+            if key[0] == camera_id:
+                self._kept.pop(key, None)
 
     def close(self) -> None:
         """Finish the clips in hand."""
         self._executor.shutdown(wait=True)
 
     def _picture(self, candidate: Candidate, key: KeyFrame) -> EncodedFrame | None:
-        return self._rings[candidate.camera_id].nearest(key.captured_at)
+        ring = self._rings.get(candidate.camera_id)
+        nearest = ring.nearest(key.captured_at) if ring is not None else None
+        return nearest if nearest is not None and abs(nearest.captured_at - key.captured_at) <= _SAME_MOMENT else None
 
     def _snapshot(
         self, candidate: Candidate, camera: Camera, rule: Rule | None, frames: Mapping[int, EncodedFrame | None]
@@ -135,13 +168,19 @@ class EvidenceKeeper:
         self._fault.worked()
         return key
 
-    def _start(self, clips: list[_PendingClip]) -> None:
+    def _start(self, clips: Sequence[_PendingClip]) -> None:
         for clip in clips:
-            frames = self._rings[clip.candidate.camera_id].between(clip.start, clip.end)
-            self._in_hand = [future for future in self._in_hand if not future.done()]
-            if len(self._in_hand) >= _MAX_CLIPS_IN_HAND:
-                self._in_hand[0].result()
-            self._in_hand.append(self._executor.submit(self._write, clip.candidate, frames))
+            with self._changed:
+                self._changed.wait_for(lambda: self._num_in_hand < _MAX_CLIPS_IN_HAND)
+                self._num_in_hand += 1
+            ring = self._rings.get(clip.candidate.camera_id)
+            frames = ring.between(clip.start, clip.end) if ring is not None else ()
+            self._executor.submit(self._write, clip.candidate, frames).add_done_callback(self._written)
+
+    def _written(self, _: Future[None]) -> None:
+        with self._changed:
+            self._num_in_hand -= 1
+            self._changed.notify()
 
     def _write(self, candidate: Candidate, frames: Sequence[EncodedFrame]) -> None:
         try:
@@ -154,6 +193,6 @@ class EvidenceKeeper:
         if not uri:
             return
         try:
-            self._attach_clip(candidate.id, uri)
+            self._attach_clip(candidate, uri)
         except TransientError as error:
             log.warning("clip not attached", incident=candidate.id, error=str(error))

@@ -24,21 +24,19 @@ from pipeline.contracts.alert import Outbox
 from pipeline.contracts.assessment import Reasoner
 from pipeline.contracts.candidate import CandidateState
 from pipeline.contracts.incident import IncidentChange, IncidentStore
-from pipeline.errors import StageFailed, TransientError
+from pipeline.errors import TransientError
 from pipeline.incidents.recorder import IncidentRecorder
-from pipeline.perception.stage import PerceptionStage
 from pipeline.runtime.cameras import CameraLoop
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.housekeeping import Housekeeping
 from pipeline.runtime.inbox import FairInbox
 from pipeline.runtime.verification import Verifier
 from pipeline.runtime.watch import WatchLoop
+from pipeline.runtime.worker import Worker, raise_first
 from pipeline.store.ledger import Ledger
-from pipeline.telemetry import FaultLog, Metrics
+from pipeline.telemetry import Metrics
 
 log = structlog.get_logger()
-_LEDGER_SECONDS = 1.0
-_COUNT_SECONDS = 10.0
-"""Counting all deliveries ever made costs more every month."""
 _LOOK_SECONDS = 0.1
 
 
@@ -78,7 +76,6 @@ class LocalParts:
 
     cameras: tuple[CameraLoop, ...]
     inbox: FairInbox
-    perception: PerceptionStage
     watch: WatchLoop
     evidence: EvidenceKeeper
     reasoner: Reasoner | None
@@ -98,10 +95,9 @@ class LocalRuntime:
     def __init__(self, parts: LocalParts, *, drain_seconds: float, metrics: Metrics, clock: Clock) -> None:
         self._parts = parts
         self._drain_seconds = drain_seconds
-        self._metrics = metrics
         self._clock = clock
         self._stop_workers = threading.Event()
-        self._fault = FaultLog("the ledger")
+        self._housekeeping = Housekeeping(parts.ledger, metrics, clock, parts.outbox)
 
     def __enter__(self) -> LocalRuntime:
         return self
@@ -122,8 +118,8 @@ class LocalRuntime:
         started = self._clock.monotonic()
         self._close_orphans()
         workers = self._start_workers()
-        watch = _Worker("watch", self._parts.watch.run)
-        readers = [_Worker(f"camera-{loop.camera_id}", loop.run) for loop in self._parts.cameras]
+        watch = Worker("watch", self._parts.watch.run)
+        readers = [Worker(f"camera-{loop.camera_id}", loop.run) for loop in self._parts.cameras]
         while any(reader.is_alive() for reader in readers) and not stop.wait(_LOOK_SECONDS):
             if not all(worker.is_alive() for worker in (watch, *workers)):
                 break
@@ -137,8 +133,8 @@ class LocalRuntime:
         self._parts.delivery.wake()
         for worker in workers:
             worker.join()
-        self._housekeep(counts_deliveries=True)
-        _raise_first((watch, *workers, *readers))
+        self._housekeeping.finish()
+        raise_first((watch, *workers, *readers))
         return self._summary(self._clock.monotonic() - started)
 
     def close(self) -> None:
@@ -147,12 +143,12 @@ class LocalRuntime:
         for action in self._parts.on_close:
             action()
 
-    def _start_workers(self) -> list[_Worker]:
+    def _start_workers(self) -> list[Worker]:
         stop = self._stop_workers
         return [
-            _Worker("verification", lambda: self._parts.verifier.run(stop)),
-            _Worker("delivery", lambda: self._parts.delivery.run(stop)),
-            _Worker("housekeeping", self._keep_house),
+            Worker("verification", lambda: self._parts.verifier.run(stop)),
+            Worker("delivery", lambda: self._parts.delivery.run(stop)),
+            Worker("housekeeping", lambda: self._housekeeping.run(stop)),
         ]
 
     def _close_orphans(self) -> None:
@@ -163,7 +159,7 @@ class LocalRuntime:
             )
             self._parts.recorder.candidate(ended, will_verify=incident.awaits_verdict)
 
-    def _drain(self, watch: _Worker, readers: Sequence[_Worker], stop: threading.Event) -> None:
+    def _drain(self, watch: Worker, readers: Sequence[Worker], stop: threading.Event) -> None:
         """Finish what was accepted. Files that ended by themselves may take their time; a stop is bounded."""
         deadline = threading.Timer(self._drain_seconds, self._parts.watch.give_up.set)
         if stop.is_set():
@@ -183,7 +179,7 @@ class LocalRuntime:
     def _drain_verdicts(self, stop: threading.Event) -> None:
         while not stop.is_set() and self._count(lambda: self._parts.verifier.submit_waiting()):
             stop.wait(0.05)
-        self._parts.verifier.close(drain=not stop.is_set())
+        self._parts.verifier.close()
 
     def _drain_deliveries(self) -> None:
         """Wait, bounded, while deliveries are due; those that must wait for a later attempt stay stored."""
@@ -198,23 +194,6 @@ class LocalRuntime:
                 return
             self._parts.delivery.wake()
             self._clock.sleep(0.05)
-
-    def _keep_house(self) -> None:
-        next_count = 0.0
-        while not self._stop_workers.wait(_LEDGER_SECONDS):
-            counts = self._clock.monotonic() >= next_count
-            next_count = self._clock.monotonic() + _COUNT_SECONDS if counts else next_count
-            self._housekeep(counts_deliveries=counts)
-
-    def _housekeep(self, *, counts_deliveries: bool) -> None:
-        try:
-            self._parts.ledger.flush()
-            states = self._parts.outbox.counts() if counts_deliveries else {}
-            for state, count in states.items():
-                self._metrics.deliveries_by_state.labels(state).set(count)
-            self._fault.worked()
-        except TransientError as error:
-            self._fault.failed(error)
 
     def _count(self, query: Callable[[], int]) -> int:
         try:
@@ -236,32 +215,8 @@ class LocalRuntime:
             incidents=self._parts.watch.num_incidents,
             elapsed_seconds=elapsed_seconds,
             media_seconds=sum(count.media_seconds for count in counts),
-            pending_verdicts=self._count(lambda: len(self._parts.incidents.awaiting_verdict(1000))),
+            pending_verdicts=self._count(lambda: self._parts.incidents.verdicts_owed().number),
             pending_deliveries=deliveries.get("pending", 0),
             dead_deliveries=deliveries.get("dead", 0),
             failures=tuple(failures),
         )
-
-
-class _Worker(threading.Thread):
-    """A thread that remembers what ended it, so that none dies unseen."""
-
-    def __init__(self, name: str, body: Callable[[], None]) -> None:
-        super().__init__(name=name)
-        self.error: Exception | None = None
-        self._body = body
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._body()
-        except Exception as error:
-            self.error = error
-            log.exception("a worker failed", worker=self.name)
-
-
-def _raise_first(workers: Sequence[_Worker]) -> None:
-    """`StageFailed` for the first worker that died: the process is to be restarted."""
-    for worker in workers:
-        if worker.error is not None:
-            raise StageFailed(f"the {worker.name} worker failed: {worker.error}") from worker.error

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 from collections.abc import Mapping
 from typing import Protocol
+
+
+def unique_name() -> str:
+    """Of one start of one service: says in a lease whose it is."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 class Service(Protocol):

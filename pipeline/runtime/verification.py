@@ -1,14 +1,16 @@
 """Verdicts for incidents that owe one.
 
-The store says which incidents await a verdict, so a restart resumes where the last run ended. A slow or dead
-model holds up nothing but verdicts.
+The store says which incidents await a verdict, so a restart resumes where the last run ended, and several
+processes can share the work: each has what it judges in hand by a short lease, renewed while the judging lasts.
+A slow or dead model holds up nothing but verdicts.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 
 import structlog
 
@@ -21,6 +23,7 @@ from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.incident import Incident, IncidentChange, IncidentStore
 from pipeline.errors import SightlineError, TransientError
 from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.runtime.pulse import Pulse
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog, Metrics
 
@@ -28,6 +31,9 @@ log = structlog.get_logger()
 _POLL_SECONDS = 1.0
 _RETRY_FROM_SECONDS = 0.2
 _RETRY_TO_SECONDS = 5.0
+_LEASE_SECONDS = 15.0
+_RENEW_SECONDS = 5.0
+"""Two renewals may fail before somebody else takes what is in hand."""
 
 
 class Verifier:
@@ -46,7 +52,11 @@ class Verifier:
         clock: Clock,
         on_change: Callable[[IncidentChange], None],
         on_rejected_untold: Callable[[Candidate], None],
+        *,
+        owner: str,
     ) -> None:
+        """`owner` is this verifier's name among those that share the store."""
+        self.pulse = Pulse("verification", clock)
         self._store = store
         self._recorder = recorder
         self._reasoner = reasoner
@@ -58,9 +68,12 @@ class Verifier:
         self._on_change = on_change
         self._on_rejected_untold = on_rejected_untold
         self._started_at = clock.now()
-        self._limit = workers * 4
+        self._owner = owner
+        self._workers = workers
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="verify")
-        self._in_flight: set[str] = set()
+        self._in_hand: dict[str, Future[None]] = {}
+        self._renewed_at = clock.monotonic()
+        self._claiming = threading.Lock()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._is_closing = threading.Event()
@@ -72,47 +85,73 @@ class Verifier:
 
     def run(self, stop: threading.Event) -> None:
         """The thread's body: submit what awaits a verdict until told to stop."""
+        self._release()
         while not stop.is_set():
+            self.pulse.beat()
             self._wake.clear()
             try:
+                self._renew()
                 self.submit_waiting()
             except TransientError as error:
                 log.warning("cannot look for incidents to verify; trying again", error=str(error))
             self._wake.wait(_POLL_SECONDS)
 
     def submit_waiting(self) -> int:
-        """Start judging what waits and is not in hand yet; how many incidents still owe a verdict."""
-        waiting = self._store.awaiting_verdict(self._limit)
-        for incident in waiting:
-            with self._lock:
-                if incident.id in self._in_flight:
-                    continue
-                self._in_flight.add(incident.id)
-            self._executor.submit(self._judge, incident)
-        return len(waiting)
+        """Take as many incidents that owe a verdict as there are workers free; how many are in hand then."""
+        with self._claiming:
+            room = 0 if self._is_closing.is_set() else self._workers - self._num_in_hand()
+            claimed = self._store.claim_verdicts(self._owner, _LEASE_SECONDS, room) if room > 0 else []
+            for incident in claimed:
+                self._submit(incident)
+            return self._num_in_hand()
 
-    def close(self, drain: bool) -> None:
-        """Finish what is in hand (`drain`) or only what is being judged right now.
+    def close(self, max_seconds: float | None = None) -> None:
+        """Finish what is in hand, for no longer than `max_seconds`, and leave the rest to others.
 
         A verdict that cannot be stored is given up: the incident still awaits one, so the next run judges again.
         """
-        self._is_closing.set()
-        self._executor.shutdown(wait=True, cancel_futures=not drain)
+        with self._claiming:
+            self._is_closing.set()
+        self._executor.shutdown(wait=False)
+        with self._lock:
+            in_hand = list(self._in_hand.values())
+        wait_for(in_hand, max_seconds)
+        self._release()
+
+    def _num_in_hand(self) -> int:
+        with self._lock:
+            return len(self._in_hand)
+
+    def _submit(self, incident: Incident) -> None:
+        with self._lock:
+            if incident.id in self._in_hand:
+                return  # Its lease ran out while the database was away; it is being judged still.
+            self._in_hand[incident.id] = self._executor.submit(self._judge, incident)
+
+    def _renew(self) -> None:
+        with self._lock:
+            in_hand = list(self._in_hand)
+        if in_hand and self._clock.monotonic() - self._renewed_at >= _RENEW_SECONDS:
+            self._store.renew_verdicts(self._owner, in_hand, _LEASE_SECONDS)
+            self._renewed_at = self._clock.monotonic()
+
+    def _release(self) -> None:
+        try:
+            self._store.release_verdicts(self._owner)
+        except TransientError as error:
+            log.warning("verdicts in hand cannot be freed now; others wait some seconds for them", error=str(error))
 
     def _judge(self, incident: Incident) -> None:
         try:
-            # As it is now: the list it came from may be older than a verdict that was just stored.
-            current = self._store.get(incident.id)
-            change = self._keep(self._assess(current)) if current and current.awaits_verdict else None
+            change = self._keep(self._assess(incident))
             if change is not None:
                 self._tell(change)
-        except TransientError as error:
-            log.warning("cannot look for incidents to verify; trying again", error=str(error))
         except Exception:
+            # It stays in this one's hand until the lease is over, and is judged again then.
             log.exception("verification failed; trying again", incident=incident.id)
         finally:
             with self._lock:
-                self._in_flight.discard(incident.id)
+                self._in_hand.pop(incident.id)
             self._wake.set()
 
     def _keep(self, assessment: Assessment) -> IncidentChange | None:

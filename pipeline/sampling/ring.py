@@ -1,7 +1,7 @@
 """The last seconds of a camera as JPEG, so that a candidate can look back.
 
-In: frames, of which a few a second are kept, and every one that was sampled. Out: stretches of time, or the
-frame nearest to a moment. Bounded in seconds and in bytes.
+In: frames, of which a few a second are kept, and every one that was sampled; what came as JPEG is kept byte for
+byte. Out: stretches of time, or the frame nearest to a moment. Bounded in seconds and in bytes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import deque
 from datetime import datetime, timedelta
 
 from pipeline.contracts.frame import EncodedFrame, Frame
+from pipeline.jpeg import encode
 from pipeline.sampling.budget import Schedule
-from pipeline.sampling.jpeg import encode
 from pipeline.settings import SamplingSettings
 
 
@@ -32,13 +32,13 @@ class FrameRing:
         with self._lock:
             return self._num_bytes
 
-    def add(self, frame: Frame, must_keep: bool) -> None:
+    def add(self, frame: Frame | EncodedFrame, must_keep: bool) -> None:
         """Keep a frame if it must be or one is due; `InvalidMessage` when it cannot be written as JPEG."""
         if must_keep:
             self._schedule.restart(frame.captured_at)
         elif not self._schedule.take(frame.captured_at):
             return
-        encoded = encode(frame, self._settings.jpeg_quality)
+        encoded = encode(frame, self._settings.jpeg_quality) if isinstance(frame, Frame) else frame
         with self._lock:
             self._frames.append(encoded)
             self._num_bytes += len(encoded.jpeg)

@@ -1,7 +1,7 @@
 """One camera's sampling: gate, budget and ring behind one call a frame.
 
-In: every frame of the camera. Out: the frames worth a model's time. Each frame leaves a decision, so that the
-ledger can say why a moment was not looked at.
+In: every frame of the camera, as pixels or as JPEG. Out: the frames worth a model's time, untouched. Each frame
+leaves a decision, so that the ledger can say why a moment was not looked at.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from datetime import datetime
 
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import Decision, DecisionSink, Gate
-from pipeline.contracts.frame import Frame, Motion, SampledFrame
+from pipeline.contracts.frame import EncodedFrame, Frame, Motion, SampledFrame
 from pipeline.sampling.budget import SamplingBudget, Verdict
-from pipeline.sampling.gate import MotionGate
+from pipeline.sampling.gate import MotionGate, luma_of
 from pipeline.sampling.ring import FrameRing
 from pipeline.settings import SamplingSettings
 
@@ -34,17 +34,26 @@ class CameraSampler:
         self._last_at: datetime | None = None
         self._behind_since: datetime | None = None
 
-    def offer(self, frame: Frame) -> SampledFrame | None:
-        """Look at a frame; give it back when it is to be looked at by the models."""
+    def offer(self, frame: Frame | EncodedFrame, *, active_share: float = 1.0) -> SampledFrame | None:
+        """Look at a frame; give it back when it is to be looked at by the models.
+
+        A host that is late lowers `active_share`, 0..1: only so many of the frames that the camera's active rate
+        allows are sampled then, and the ledger has the others as `overloaded`. The gate still learns from every
+        frame, and the first frame and heartbeats still pass.
+
+        `InvalidMessage` for a JPEG that is not whole or not of the frame's size; it has changed nothing then.
+        """
+        luma = luma_of(frame)
         if not self._is_next(frame.captured_at):
             self._record(frame, Verdict(False, "timestamp went back"), None, None)
             return None
         self._last_at = frame.captured_at
-        look = self._gate.look(frame)
+        look = self._gate.look_at(luma, frame.captured_at, frame.width, frame.height)
         # Light that changes everywhere withholds regions, but somebody may have switched it: look at it.
-        verdict = self._budget.decide(frame.captured_at, bool(look.motion.regions) or look.motion.is_global)
+        has_motion = bool(look.motion.regions) or look.motion.is_global
+        verdict = self._budget.decide(frame.captured_at, has_motion, active_share)
         self.ring.add(frame, must_keep=verdict.is_sampled)
-        self._record_look(frame, verdict, look.motion)
+        self._record_look(frame, verdict, look.motion, active_share)
         return SampledFrame(frame, look.motion, look.thumbnail, verdict.reason) if verdict.is_sampled else None
 
     def _is_next(self, captured_at: datetime) -> bool:
@@ -64,15 +73,23 @@ class CameraSampler:
         self._budget = SamplingBudget(self._camera.sampling)
         self._behind_since = None
 
-    def _record_look(self, frame: Frame, verdict: Verdict, motion: Motion) -> None:
+    def _record_look(self, frame: Frame | EncodedFrame, verdict: Verdict, motion: Motion, active_share: float) -> None:
+        active_fps = self._camera.sampling.active_fps
         if verdict.reason == "over camera rate":
-            self._record(frame, verdict, None, self._camera.sampling.active_fps)
+            self._record(frame, verdict, None, active_fps)
+        elif verdict.reason == "overloaded":
+            self._record(frame, verdict, None, active_fps * active_share)
         else:
             detail = "the whole picture changed" if motion.is_global else ""
             self._record(frame, verdict, motion.changed_fraction, self._settings.min_area, detail)
 
     def _record(
-        self, frame: Frame, verdict: Verdict, value: float | None, threshold: float | None, detail: str = ""
+        self,
+        frame: Frame | EncodedFrame,
+        verdict: Verdict,
+        value: float | None,
+        threshold: float | None,
+        detail: str = "",
     ) -> None:
         self._decisions.record(
             Decision(

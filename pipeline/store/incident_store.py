@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_, update
 
-from pipeline.contracts.alert import Delivery
+from pipeline.contracts.alert import Delivery, Owed
 from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter, IncidentStatus
 from pipeline.store.database import Database
+from pipeline.store.lease import Leases, database_now, seconds_from_now
 from pipeline.store.tables import deliveries as delivery_rows
 from pipeline.store.tables import incident_changes, incidents
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STANDING = (IncidentStatus.CONFIRMED, IncidentStatus.UNVERIFIED)
+_awaits_verdict = incidents.c.awaits_verdict.is_(True)
+_verdicts = Leases(incidents, _awaits_verdict)
 
 
 class SqlIncidentStore:
     """Keeps incidents, their changes and the outbox's entries."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, has_bus: bool = False) -> None:
+        """`has_bus`: each change stored is news to be relayed; without a bus nobody would ever ask for it."""
         self._database = database
+        self._relay_at = _EPOCH if has_bus else None
 
     def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
         """Store incident, change and deliveries in one transaction; False when the change number is taken."""
         with self._database.writing() as connection:
             if not self._advance(connection, change, is_owed=bool(deliveries)):
                 return False
-            connection.execute(insert(incident_changes).values(_change_row(change)))
+            connection.execute(insert(incident_changes).values(relay_at=self._relay_at, **_change_row(change)))
             if deliveries:
                 connection.execute(insert(delivery_rows), [delivery.model_dump() for delivery in deliveries])
         return True
@@ -50,10 +56,56 @@ class SqlIncidentStore:
             bodies = connection.scalars(query.order_by(incident_changes.c.sequence)).all()
         return [IncidentChange.model_validate_json(body) for body in bodies]
 
-    def awaiting_verdict(self, limit: int) -> list[Incident]:
-        """Incidents that still owe a verdict, oldest first."""
-        query = select(incidents.c.body).where(incidents.c.awaits_verdict.is_(True)).limit(limit)
-        return self._incidents(query.order_by(incidents.c.opened_at, incidents.c.id))
+    def claim_verdicts(self, owner: str, lease_seconds: float, limit: int) -> list[Incident]:
+        """Take incidents that owe a verdict and are in nobody's hand, oldest first."""
+        query = select(incidents.c.id, incidents.c.body).where(_verdicts.is_free()).limit(limit)
+        query = query.order_by(incidents.c.opened_at, incidents.c.id).with_for_update(skip_locked=True)
+        with self._database.writing() as connection:
+            found = connection.execute(query).all()
+            if found:
+                _verdicts.take(connection, [row.id for row in found], owner, lease_seconds)
+        return [Incident.model_validate_json(row.body) for row in found]
+
+    def renew_verdicts(self, owner: str, incident_ids: Sequence[str], lease_seconds: float) -> None:
+        """Prolong what of these is still in the owner's hand."""
+        with self._database.writing() as connection:
+            _verdicts.renew(connection, incident_ids, owner, lease_seconds)
+
+    def release_verdicts(self, owner: str) -> None:
+        """Free all verdicts in the owner's hand."""
+        with self._database.writing() as connection:
+            _verdicts.release(connection, owner)
+
+    def verdicts_owed(self) -> Owed:
+        """How many, whoever has them in hand, and since when the oldest is."""
+        is_first = (incident_changes.c.incident_id == incidents.c.id) & (incident_changes.c.sequence == 1)
+        query = select(func.count(), func.min(incident_changes.c.at)).select_from(incidents)
+        with self._database.reading() as connection:
+            row = connection.execute(query.join(incident_changes, is_first).where(_awaits_verdict)).one()
+        return Owed(*row)
+
+    def claim_news(self, lease_seconds: float, limit: int) -> list[IncidentChange]:
+        """Take changes that were not relayed yet, oldest first, of each incident the first such one."""
+        row, earlier = incident_changes.c, incident_changes.alias("earlier").c
+        is_later = earlier.relay_at.is_not(None) & (earlier.sequence < row.sequence)
+        has_earlier = select(earlier.sequence).where(earlier.incident_id == row.incident_id, is_later).exists()
+        query = select(row.incident_id, row.sequence, row.body).where(row.relay_at <= database_now(), ~has_earlier)
+        query = query.order_by(row.at, row.incident_id).limit(limit).with_for_update(skip_locked=True)
+        with self._database.writing() as connection:
+            found = connection.execute(query).all()
+            keys = [(taken.incident_id, taken.sequence) for taken in found]
+            _set_relay_at(connection, keys, seconds_from_now(lease_seconds))
+        return [IncidentChange.model_validate_json(taken.body) for taken in found]
+
+    def renew_news(self, changes: Sequence[IncidentChange], lease_seconds: float) -> None:
+        """Their time begins anew."""
+        with self._database.writing() as connection:
+            _set_relay_at(connection, _keys(changes), seconds_from_now(lease_seconds))
+
+    def mark_relayed(self, changes: Sequence[IncidentChange]) -> None:
+        """The bus has these."""
+        with self._database.writing() as connection:
+            _set_relay_at(connection, _keys(changes), None)
 
     def still_open(self) -> list[Incident]:
         """Incidents without `closed_at`, oldest first."""
@@ -87,6 +139,18 @@ class SqlIncidentStore:
         with self._database.reading() as connection:
             bodies = connection.scalars(query).all()
         return [Incident.model_validate_json(body) for body in bodies]
+
+
+def _keys(changes: Sequence[IncidentChange]) -> list[tuple[str, int]]:
+    return [(change.incident.id, change.sequence) for change in changes]
+
+
+def _set_relay_at(connection: Connection, keys: Sequence[tuple[str, int]], value: ColumnElement[int] | None) -> None:
+    """Of changes that are not relayed yet."""
+    row = incident_changes.c
+    if keys:
+        is_news = tuple_(row.incident_id, row.sequence).in_(keys) & row.relay_at.is_not(None)
+        connection.execute(update(incident_changes).where(is_news).values(relay_at=value))
 
 
 def _incident_row(incident: Incident) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Evidence for a person's eyes: key frames with what was seen drawn on them, and clips any browser plays.
 
 Boxes come in absolute pixels of the picture, zones and lines in 0..1 of it. Pictures here are HWC uint8 BGR,
-as OpenCV has them. A picture that cannot be read is an `InvalidMessage`.
+as OpenCV draws them. A picture that cannot be read is an `InvalidMessage`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipeline.contracts.candidate import SeenRegion
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.rule import Line, Polygon
 from pipeline.errors import InvalidMessage, TransientError
+from pipeline.jpeg import decode_bgr, encode_bgr
 
 _Bgr = NDArray[np.uint8]
 
@@ -55,13 +56,13 @@ def annotate(
     caption: str,
 ) -> bytes:
     """A JPEG with zones, lines and regions drawn on it, and the caption on a bar beneath."""
-    picture, scale = _readable_size(_decode(jpeg))
+    picture, scale = _readable_size(decode_bgr(jpeg))
     for zone, polygon in zones.items():
         _draw_zone(picture, zone, polygon)
     for line, (start, end) in lines.items():
         _draw_line(picture, line, start, end)
     _draw_regions(picture, regions, scale)
-    return _encode_jpeg(_with_caption(picture, caption))
+    return encode_bgr(_with_caption(picture, caption), _JPEG_QUALITY)
 
 
 def encode_clip(frames: Sequence[EncodedFrame], fps: float) -> bytes:
@@ -83,23 +84,6 @@ def encode_clip(frames: Sequence[EncodedFrame], fps: float) -> bytes:
             return file.read_bytes()
     except OSError as error:
         raise TransientError(f"a clip cannot be written to {tempfile.gettempdir()}: {error.strerror}") from error
-
-
-def _decode(jpeg: bytes) -> _Bgr:
-    try:
-        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise InvalidMessage(f"expected a JPEG picture, got {len(jpeg)} bytes OpenCV refuses: {error.err}") from error
-    if picture is None:
-        raise InvalidMessage(f"expected a JPEG picture, got {len(jpeg)} bytes that are none")
-    return picture.astype(np.uint8, copy=False)
-
-
-def _encode_jpeg(picture: _Bgr) -> bytes:
-    is_done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if not is_done:
-        raise InvalidMessage(f"OpenCV cannot encode a picture of shape {picture.shape}")
-    return jpeg.tobytes()
 
 
 def _resized(picture: _Bgr, width: int, height: int) -> _Bgr:
@@ -237,7 +221,7 @@ def _pictures_in_time(frames: Sequence[EncodedFrame]) -> Iterator[tuple[datetime
         if last is not None and (frame.captured_at - last).total_seconds() < _CLIP_TIME_BASE:
             continue
         try:
-            picture = _decode(frame.jpeg)
+            picture = decode_bgr(frame.jpeg)
         except InvalidMessage:
             continue
         last = frame.captured_at

@@ -71,6 +71,8 @@ incidents = Table(
     Column("opened_at", Moment, nullable=False),
     Column("closed_at", Moment),
     Column("body", Text, nullable=False),
+    Column("lease_owner", Text),
+    Column("leased_until", Moment),
     Index("incidents_by_time", "opened_at"),
     Index("incidents_by_camera", "camera_id", "opened_at"),
     Index("incidents_awaiting", "awaits_verdict", "opened_at"),
@@ -86,6 +88,9 @@ incident_changes = Table(
     Column("kind", Text, nullable=False),
     Column("at", Moment, nullable=False),
     Column("body", Text, nullable=False),
+    # From when on it may be put on the bus; empty for what is no news to it.
+    Column("relay_at", Moment),
+    Index("incident_changes_to_relay", "relay_at"),
 )
 
 deliveries = Table(
@@ -101,6 +106,8 @@ deliveries = Table(
     Column("next_attempt_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("last_error", FreeText, nullable=False),
+    Column("lease_owner", Text),
+    Column("leased_until", Moment),
     ForeignKeyConstraint(
         ["incident_id", "change_sequence"], ["incident_changes.incident_id", "incident_changes.sequence"]
     ),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -65,6 +65,7 @@ class Bench:
             self.clock,
             self.decisions,
             self.metrics,
+            owner="tester",
             random=random or LongestWait(),
         )
 
@@ -300,32 +301,36 @@ def test_no_more_attempts_at_once_than_there_are_workers() -> None:
     assert 1 <= most[0] <= 2
 
 
-def test_an_attempt_that_ends_while_the_outbox_is_read_is_not_made_again() -> None:
-    """The answer of a look may be older than an outcome; what was under way when it began is left alone."""
+def test_what_is_in_hand_is_not_tried_again() -> None:
+    """However often the worker looks, a delivery under way goes out once, and the next change after it."""
     sent: list[str] = []
     may_answer = threading.Event()
-
-    class SlowToRead(MemoryOutbox):
-        def due(self, now: datetime, limit: int) -> list[DueDelivery]:
-            found = super().due(now, limit)
-            if sent and not may_answer.is_set():
-                may_answer.set()
-                wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("deliver-")])
-            return found
 
     def send(change: IncidentChange, channel: Channel) -> None:
         sent.append(change.id)
         may_answer.wait(GIVE_UP_SECONDS)
 
-    bench = Bench(send, outbox=SlowToRead([make_due(make_change())]))
+    bench = Bench(send, make_due(make_change()), make_due(make_change(sequence=2)), workers=8)
     with Running(bench.worker):
         wait_until(lambda: sent != [])
-        bench.worker.wake()
-        wait_until(may_answer.is_set)
-        bench.outbox.add(make_due(make_change(sequence=2)))
-        bench.worker.wake()
+        for _ in range(10):
+            bench.worker.wake()
+        may_answer.set()
         wait_until(lambda: bench.outbox.counts()["delivered"] == 2)
     assert sent == ["incident1.1", "incident1.2"]
+
+
+def test_a_worker_that_stops_leaves_what_it_has_in_hand_to_others() -> None:
+    """A delivery cut short is another worker's at once."""
+    with Receiver([hang()]) as receiver:
+        channel = make_channel(receiver.url, allow_private=True, timeout=GIVE_UP_SECONDS)
+        bench = Bench(WebhookSender("s", "UTC").send, make_due(make_change()), channels={"guards": channel})
+        with Running(bench.worker):
+            receiver.wait_for(1)
+            assert bench.outbox.claim_due("other", OPENED_AT, 60) is None
+            with capture_logs():
+                bench.worker.close(drain_seconds=0.05)
+        assert bench.outbox.claim_due("other", OPENED_AT, 60) is not None
 
 
 def test_a_database_that_cannot_be_read_is_waited_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from pipeline.contracts.observation import Encoder
 from pipeline.errors import ConfigError, StageFailed
-from pipeline.perception.encoder import load_encoder
+from pipeline.perception.encoder import TransformersEncoder, load_encoder
 from pipeline.settings import PerceptionSettings
 from tests.support.perception import make_clip, make_dinov2, make_siglip, make_siglip2, yard
 
@@ -39,6 +40,51 @@ def test_images_become_unit_rows_in_order(encoder: Encoder) -> None:
     alone = np.concatenate([encoder.encode_images([image]) for image in images])
     assert rows == pytest.approx(alone, abs=1e-4)  # float32 sums in another order
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
+
+
+def test_fixed_shapes_change_no_answer(tmp_path: Path) -> None:
+    """Filled up to 1, 2, 4 or at most 6 images, the model meets these shapes alone, and answers as it would without."""
+    make_siglip(tmp_path)
+    settings = PerceptionSettings(batch_size=6, device="cpu")
+    fixed, free = (
+        TransformersEncoder(str(tmp_path), settings, fixed_shapes=True),
+        TransformersEncoder(str(tmp_path), settings),
+    )
+    for one in (fixed, free):
+        one.warm_up()
+    met: set[int] = set()
+    fixed._loaded.model.vision_model.register_forward_pre_hook(  # type: ignore[union-attr]
+        lambda _, args, kwargs: met.add(len(kwargs["pixel_values"])), with_kwargs=True
+    )
+    images = [np.roll(yard(), 20 * number, axis=1) for number in range(13)]
+    for count in range(1, 14):
+        rows = fixed.encode_images(images[:count])
+        assert rows == pytest.approx(free.encode_images(images[:count]), abs=1e-4)  # float32 sums in another order
+    assert met == {1, 2, 4, 6}
+    assert fixed._batch_sizes == (1, 2, 4, 6)
+    assert free._batch_sizes == ()  # on a CPU images that nobody wants would cost time
+    for one in (fixed, free):
+        one.close()
+
+
+def test_several_threads_get_their_own_answers(encoder: Encoder) -> None:
+    """Images and words asked for at the same time by several threads come out as they do alone."""
+    images = [np.roll(yard(), 40 * number, axis=1) for number in range(4)]
+    expected = encoder.encode_images(images)
+    texts = [f"a dog {number}" for number in range(8)] if encoder.supports_text else []
+    with ThreadPoolExecutor(4) as pool:
+        shifts = [number % 4 for number in range(12)]
+        answers = [pool.submit(encoder.encode_images, images[shift:]) for shift in shifts]
+        words = [pool.submit(encoder.encode_texts, [text]) for text in texts]
+        for shift, answer in zip(shifts, answers, strict=True):
+            assert answer.result() == pytest.approx(expected[shift:], abs=1e-4)
+        assert all(len(word.result()) == 1 for word in words)
+
+
+def test_the_input_side_is_the_models(encoder: Encoder) -> None:
+    """The side a picture is reduced to is known where the model has one size."""
+    loaded = encoder._loaded  # type: ignore[attr-defined]
+    assert encoder.input_side_px == (None if loaded.model.config.model_type == "siglip2" else 32)
 
 
 def test_three_rows_of_pixels_are_not_three_channels(encoder: Encoder) -> None:

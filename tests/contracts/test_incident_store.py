@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from pipeline.contracts.alert import Owed
 from pipeline.contracts.assessment import Verdict
 from pipeline.contracts.candidate import CandidateState
 from pipeline.contracts.incident import IncidentFilter, IncidentStatus, IncidentStore
@@ -20,6 +22,12 @@ from tests.support.store import START, deliveries_of, followed, make_assessment,
 @pytest.fixture
 def store(database: Database) -> IncidentStore:
     return SqlIncidentStore(database)
+
+
+@pytest.fixture
+def news(database: Database) -> IncidentStore:
+    """A store whose changes are to be relayed."""
+    return SqlIncidentStore(database, has_bus=True)
 
 
 def test_a_committed_incident_is_read_back_equal(store: IncidentStore) -> None:
@@ -122,17 +130,136 @@ def test_times_of_other_zones_are_the_same_moments(store: IncidentStore) -> None
     assert not store.find(IncidentFilter(opened_from=local + timedelta(microseconds=1)))
 
 
-def test_verdicts_owed_are_listed_oldest_first_until_given(store: IncidentStore) -> None:
+def claim(store: IncidentStore, owner: str = "judge", lease_seconds: float = 60.0, limit: int = 10) -> list[str]:
+    return [incident.id for incident in store.claim_verdicts(owner, lease_seconds, limit)]
+
+
+def commit_three(store: IncidentStore) -> list[str]:
+    """Incidents that owe a verdict, stored with the latest first; their ids, oldest first."""
+    changes = [opened(make_candidate(START + seconds(60 * number))) for number in range(3)]
+    for change in reversed(changes):
+        store.commit(change, [])
+    return [change.incident.id for change in changes]
+
+
+def test_verdicts_owed_are_claimed_oldest_first_until_given(store: IncidentStore) -> None:
     """After a restart the verifications still owed are found again."""
     late, early = opened(make_candidate(START + seconds(60))), opened()
     for change in (late, early, opened(make_candidate(START + seconds(30)), will_verify=False)):
         store.commit(change, [])
-    assert store.awaiting_verdict(10) == [early.incident, late.incident]
-    assert store.awaiting_verdict(1) == [early.incident]
+    assert store.claim_verdicts("judge", 60, 10) == [early.incident, late.incident]
     verdict = lifecycle.judge(early.incident, make_assessment(early.incident.id), START)
     assert verdict is not None
     store.commit(verdict, [])
-    assert store.awaiting_verdict(10) == [late.incident]
+    store.release_verdicts("judge")
+    assert store.claim_verdicts("judge", 60, 10) == [late.incident]
+
+
+def test_a_verdict_in_one_hand_is_in_no_other(store: IncidentStore) -> None:
+    """Two judges share what is owed, each up to its limit, the oldest first."""
+    oldest, middle, latest = commit_three(store)
+    assert claim(store, "one", limit=2) == [oldest, middle]
+    assert claim(store, "two", limit=2) == [latest]
+    assert claim(store, "one") == []
+
+
+def test_many_judges_at_once_never_get_the_same(store: IncidentStore) -> None:
+    """Eight judges that take as fast as they can: everything is taken once."""
+    for number in range(40):
+        store.commit(opened(make_candidate(START + seconds(number))), [])
+    with ThreadPoolExecutor(8) as threads:
+        taken = [
+            name for names in threads.map(lambda n: claim(store, f"judge {n}", limit=5), range(8)) for name in names
+        ]
+    taken += claim(store, limit=40)
+    assert len(taken) == 40
+    assert len(set(taken)) == 40
+
+
+def test_a_dead_judges_verdict_comes_back(store: IncidentStore) -> None:
+    """Once its lease is over, a verdict is anybody's; one that is renewed is not."""
+    oldest, middle, latest = commit_three(store)
+    claim(store, "dead", lease_seconds=0.05)
+    store.renew_verdicts("dead", [middle], 60)
+    time.sleep(0.1)
+    store.renew_verdicts("stranger", [oldest], 60)
+    assert claim(store, "heir") == [oldest, latest]
+
+
+def test_a_judge_that_stops_frees_what_it_holds(store: IncidentStore) -> None:
+    """Nobody waits for the lease of one that stopped cleanly; what others hold stays theirs."""
+    oldest, _, _ = commit_three(store)
+    claim(store, "one", limit=1)
+    claim(store, "two")
+    store.release_verdicts("one")
+    assert claim(store, "three") == [oldest]
+
+
+def test_a_change_leaves_the_lease_alone(store: IncidentStore) -> None:
+    """An incident that grows while it is judged is not given to another judge."""
+    change = opened()
+    store.commit(change, [])
+    claim(store, "one")
+    store.commit(followed(change), [])
+    assert claim(store, "two") == []
+
+
+def test_verdicts_owed_are_counted_in_hand_or_not(store: IncidentStore) -> None:
+    """Their number, and since when the oldest is owed."""
+    assert store.verdicts_owed() == Owed(0, None)
+    commit_three(store)
+    claim(store, limit=1)
+    assert store.verdicts_owed() == Owed(3, opened().at)
+
+
+def test_news_is_every_change_once_until_it_is_relayed(news: IncidentStore) -> None:
+    """A change is claimed by one relay at a time, and never again once the bus has it."""
+    change = opened()
+    news.commit(change, [])
+    assert news.claim_news(60, 10) == [change]
+    assert news.claim_news(60, 10) == []
+    news.mark_relayed([change])
+    assert news.claim_news(0, 10) == []
+
+
+def test_news_of_a_dead_relay_comes_back(news: IncidentStore) -> None:
+    """What was taken but not relayed is news again once its time is over."""
+    news.commit(opened(), [])
+    news.claim_news(0.05, 10)
+    time.sleep(0.1)
+    assert news.claim_news(60, 10) == [opened()]
+
+
+def test_news_of_an_incident_keeps_its_order(news: IncidentStore) -> None:
+    """A change waits until the one before it is relayed, whatever their clocks said; other incidents do not."""
+    first = opened()
+    second = followed(first, -3600)
+    other = opened(make_candidate(START + seconds(60)))
+    for change in (first, second, other):
+        news.commit(change, [])
+    assert news.claim_news(60, 10) == [first, other]
+    assert news.claim_news(60, 10) == []
+    news.mark_relayed([first, other])
+    assert news.claim_news(60, 10) == [second]
+
+
+def test_many_relays_at_once_never_get_the_same(news: IncidentStore) -> None:
+    """Four relays that take as fast as they can: everything is taken once."""
+    for number in range(40):
+        news.commit(opened(make_candidate(START + seconds(number))), [])
+    with ThreadPoolExecutor(4) as threads:
+        taken = [
+            change.id for changes in threads.map(lambda _: news.claim_news(60, 10), range(4)) for change in changes
+        ]
+    taken += [change.id for change in news.claim_news(60, 40)]
+    assert len(taken) == 40
+    assert len(set(taken)) == 40
+
+
+def test_without_a_bus_nothing_is_news(store: IncidentStore) -> None:
+    """A run on one machine leaves nothing to be told when its database is used by a cluster later."""
+    store.commit(opened(), [])
+    assert store.claim_news(60, 10) == []
 
 
 def test_open_incidents_are_listed_until_closed(store: IncidentStore) -> None:

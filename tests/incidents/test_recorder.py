@@ -62,7 +62,9 @@ def test_each_change_is_stored_with_what_it_owes(recorder: IncidentRecorder, sql
     """The plan's deliveries are in the outbox with their change."""
     change = recorder.candidate(make_candidate(), will_verify=True)
     assert change is not None
-    assert [due.change for due in SqlOutbox(sqlite_database).due(START + seconds(99), 10)] == [change]
+    due = SqlOutbox(sqlite_database).claim_due("tester", START + seconds(99), 60)
+    assert due is not None
+    assert due.change == change
 
 
 def test_an_incident_first_heard_of_at_its_end_opens_and_closes(
@@ -73,7 +75,7 @@ def test_an_incident_first_heard_of_at_its_end_opens_and_closes(
     assert change is not None
     assert change.kind is ChangeKind.CLOSED
     assert kinds(store) == ["provisional", "closed"]
-    assert [incident.id for incident in store.awaiting_verdict(10)] == [ID]
+    assert [incident.id for incident in store.claim_verdicts("tester", 60, 10)] == [ID]
 
 
 def test_a_verdict_after_the_end_still_counts(recorder: IncidentRecorder, store: IncidentStore) -> None:

@@ -1,76 +1,39 @@
-"""Perception as a whole: order, isolation of bad frames, cameras apart."""
+"""From sights to observations: order, cameras apart, time that goes back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from pipeline.contracts.decision import Gate, NullDecisionSink
-from pipeline.contracts.frame import Motion, SampledFrame
-from pipeline.contracts.observation import Observation, Region
-from pipeline.contracts.values import Box, Image
-from pipeline.errors import InvalidMessage, StageFailed, TransientError
+from pipeline.contracts.decision import DecisionSink, Gate, NullDecisionSink
+from pipeline.contracts.frame import Frame, Motion, SampledFrame
+from pipeline.contracts.observation import Observation
+from pipeline.contracts.values import Box
+from pipeline.errors import InvalidMessage
+from pipeline.jpeg import encode
 from pipeline.perception.detector import MotionDetector
 from pipeline.perception.stage import PerceptionStage
+from pipeline.perception.vision import LocalVision
 from pipeline.settings import PerceptionSettings
-from tests.support.perception import DecisionList, frame, sampled, yard
+from tests.support.perception import DecisionList, MeanEncoder, frame, sampled, yard
 
 SETTINGS = PerceptionSettings()
-BAD_LUMA = 13
-
-
-class MeanEncoder:
-    """An encoder whose vectors tell the picture's mean colour."""
-
-    model_id = "mean"
-    supports_text = False
-    logit_scale = 1.0
-
-    def warm_up(self) -> None:
-        pass
-
-    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        means = np.array([image.mean(axis=(0, 1)) + 1 for image in images], np.float32)
-        return means / np.linalg.norm(means, axis=1, keepdims=True)
-
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        pass
-
-
-class ScriptedDetector(MotionDetector):
-    """Motion, but a batch with a picture of luma 13 in it raises what it was told to."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(SETTINGS)
-        self._error = error
-
-    def detect(self, frames: Sequence[SampledFrame]) -> list[tuple[Region, ...]]:
-        if any((one.frame.pixels == BAD_LUMA).all() for one in frames):
-            raise self._error
-        return super().detect(frames)
-
-
-def bad(seconds: float, camera_id: str = "yard") -> SampledFrame:
-    return sampled(np.full((48, 64, 3), BAD_LUMA, np.uint8), seconds, camera_id)
 
 
 def good(seconds: float, camera_id: str = "yard", left: float = 20.0) -> SampledFrame:
     return sampled(yard(), seconds, camera_id, Box(left, 100, left + 40, 200))
 
 
-def stage(**parts: object) -> PerceptionStage:
-    return PerceptionStage(
-        detector=parts.get("detector", MotionDetector(SETTINGS)),  # type: ignore[arg-type]
-        encoder=parts.get("encoder"),  # type: ignore[arg-type]
-        settings=SETTINGS,
-        decisions=parts.get("decisions", NullDecisionSink()),  # type: ignore[arg-type]
-    )
+def stage(decisions: DecisionSink | None = None, encoder: MeanEncoder | None = None) -> PerceptionStage:
+    vision = LocalVision(MotionDetector(SETTINGS), encoder, SETTINGS)
+    return PerceptionStage(vision, SETTINGS, decisions or NullDecisionSink())
+
+
+def ids(seen: Sequence[Observation | InvalidMessage]) -> list[int | None]:
+    return [one.regions[0].track_id for one in seen if isinstance(one, Observation)]
 
 
 def test_one_observation_a_frame_in_order() -> None:
@@ -96,33 +59,51 @@ def test_cameras_do_not_share_tracks() -> None:
     target = stage()
     frames = [good(n / 5, camera_id, 20 + 5 * n) for n in range(4) for camera_id in ("a", "b")]
     seen = target.process(frames[:3]) + target.process(frames[3:])
-    assert {one.regions[0].track_id for one in seen[2:] if isinstance(one, Observation)} == {1}
+    assert set(ids(seen[2:])) == {1}
 
 
-def test_a_bad_frame_fails_only_itself() -> None:
-    """What one frame does to the model is said in its place; the others of the batch are observed."""
-    target = stage(detector=ScriptedDetector(RuntimeError("shape mismatch")))
-    seen = target.process([good(0), bad(0.2), good(0.4, left=24)])
-    assert [type(one) for one in seen] == [Observation, InvalidMessage, Observation]
-    assert "frame 200 of yard (64x48) fails the model: shape mismatch" in str(seen[1])
+def test_interleaved_cameras_are_tracked_as_if_alone() -> None:
+    """Frames of two cameras that come over a bus in any order give each camera the tracks it has by itself."""
+    rng = np.random.default_rng(3)
+    alone = {
+        camera_id: [good(n / 5, camera_id, 20 + way * n) for n in range(20)] for camera_id, way in (("a", 5), ("b", 9))
+    }
+    mixed = [camera_id for camera_id in alone for _ in range(20)]
+    rng.shuffle(mixed)
+    waiting = {camera_id: iter(frames) for camera_id, frames in alone.items()}
+    order = [next(waiting[camera_id]) for camera_id in mixed]
+    target = stage()
+    seen = [one for start in range(0, 40, 7) for one in target.process(order[start : start + 7])]
+    for camera_id, frames in alone.items():
+        own = [one for one in seen if isinstance(one, Observation) and one.camera_id == camera_id]
+        expected = stage().process(frames)
+        assert [one.regions for one in own] == [one.regions for one in expected if isinstance(one, Observation)]
 
 
-@pytest.mark.parametrize("error", [StageFailed("broken"), TransientError("busy")])
-def test_what_is_no_frames_fault_is_raised(error: Exception) -> None:
-    """A broken worker is not taken for a row of bad frames."""
-    with pytest.raises(type(error)):
-        stage(detector=ScriptedDetector(error)).process([good(0), bad(0.2)])
+def test_what_was_seen_elsewhere_is_observed_alike() -> None:
+    """`observe` makes of sights what `process` makes of frames; a frame no model could take stays one."""
+    frames = [good(n / 5, "a", 20 + 5 * n) for n in range(6)]
+    sights = list(LocalVision(MotionDetector(SETTINGS), None, SETTINGS).see(frames))
+    target, wrong = stage(), InvalidMessage("no picture")
+    seen = target.observe(frames[:3], [*sights[:2], wrong]) + target.observe(frames[3:], sights[3:])
+    assert seen[2] is wrong
+    assert ids(seen) == [None, 1, 1, 1, 1]
 
 
-def test_a_model_that_loses_frames_fails_the_stage() -> None:
-    """A batch must come back whole; which answer belongs to which frame could not be told otherwise."""
-
-    class Forgetful(MotionDetector):
-        def detect(self, frames: Sequence[SampledFrame]) -> list[tuple[Region, ...]]:
-            return super().detect(frames)[1:]
-
-    with pytest.raises(StageFailed, match="expected 2 results of a batch, got 1"):
-        stage(detector=Forgetful(SETTINGS)).process([good(0), good(0.2)])
+def test_frames_as_jpeg_are_observed_alike() -> None:
+    """Size, times and regions are those of the frame, whichever kind it is."""
+    given = [good(n / 5, "a", 20 + 5 * n) for n in range(3)]
+    as_jpeg = [replace(one, frame=encode(one.frame, 85)) for one in given if isinstance(one.frame, Frame)]
+    for ours, theirs in zip(stage().process(given), stage().process(as_jpeg), strict=True):
+        assert isinstance(ours, Observation)
+        assert isinstance(theirs, Observation)
+        assert (theirs.sequence, theirs.captured_at, theirs.width, theirs.height, theirs.regions) == (
+            ours.sequence,
+            ours.captured_at,
+            ours.width,
+            ours.height,
+            ours.regions,
+        )
 
 
 def test_a_global_change_is_passed_on() -> None:
@@ -139,8 +120,27 @@ def test_a_forgotten_camera_starts_anew() -> None:
     target.process([good(0), good(0.2), good(0.4)])
     target.forget("yard")
     target.forget("never seen")
-    seen = target.process([good(0), good(0.2)])
-    assert [one.regions[0].track_id for one in seen if isinstance(one, Observation)] == [None, 1]
+    assert ids(target.process([good(0), good(0.2)])) == [None, 1]
+
+
+def test_a_camera_that_is_taken_over_again_starts_anew() -> None:
+    """Frames that restart earlier in time, after `forget`, give what a new process gives, in the same batch too."""
+    frames = [good(n / 5, "a", 20 + 5 * n) for n in range(10)]
+    other = [good(n / 5, "b", 300 - 5 * n) for n in range(12)]
+    target = stage()
+    target.process([*frames[4:], *other[:6]])
+    target.forget("a")
+    seen = target.process(
+        [
+            one
+            for both in zip(frames, [*other[6:], *[good(3 + n / 5, "b") for n in range(4)]], strict=True)
+            for one in both
+        ]
+    )
+    again = [one for one in seen if isinstance(one, Observation) and one.camera_id == "a"]
+    expected = stage().process(frames)
+    assert [one.regions for one in again] == [one.regions for one in expected if isinstance(one, Observation)]
+    assert ids([one for one in seen if isinstance(one, Observation) and one.camera_id == "b"][:6]) == [1] * 6
 
 
 def test_every_observation_leaves_a_decision() -> None:
@@ -152,18 +152,3 @@ def test_every_observation_leaves_a_decision() -> None:
         (False, "nothing found", Gate.PERCEPTION),
     ]
     assert decisions.decisions[1].threshold == SETTINGS.track_start
-
-
-def test_models_are_named() -> None:
-    """Which models see is known before they are loaded."""
-    assert stage(encoder=MeanEncoder()).model_ids == {"detector": "motion", "encoder": "mean"}
-    assert stage().model_ids == {"detector": "motion"}
-
-
-def test_an_empty_batch_is_nothing() -> None:
-    """No frames, no observations; closing twice is allowed."""
-    target = stage(encoder=MeanEncoder())
-    target.warm_up()
-    assert target.process([]) == []
-    target.close()
-    target.close()

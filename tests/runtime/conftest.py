@@ -1,5 +1,5 @@
-"""A database for this folder's tests."""
+"""Databases for this folder's tests."""
 
-from tests.support.store import sqlite_database
+from tests.support.store import migrated_url, postgres, sqlite_database
 
-__all__ = ["sqlite_database"]
+__all__ = ["migrated_url", "postgres", "sqlite_database"]

@@ -61,8 +61,9 @@ def test_a_verdict_that_cannot_be_stored_is_kept_not_asked_for_again(sqlite_data
         store, recorder, reasoner, PictureShelf(), site_of(SITE), 1, DecisionList(), Metrics(), clock,
         on_change=on_change,
         on_rejected_untold=lambda _: None,
+        owner="tester",
     )  # fmt: skip
     verifier.submit_waiting()
     assert is_told.wait(30)
-    verifier.close(drain=True)
+    verifier.close()
     assert (reasoner.num_asked, [change.kind for change in told]) == (1, [ChangeKind.CONFIRMED])

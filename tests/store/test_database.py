@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from pipeline.contracts.incident import IncidentFilter
+from pipeline.contracts.incident import IncidentChange, IncidentFilter
 from pipeline.errors import ConfigError, TransientError
 from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
@@ -27,6 +29,7 @@ from tests.conftest import ROOT
 from tests.support.store import (
     START,
     PostgresServer,
+    all_due,
     deliveries_of,
     make_candidate,
     opened,
@@ -73,6 +76,25 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     SqlIncidentStore(database).commit(change, [])
     database.migrate()
     assert SqlIncidentStore(database).get(change.incident.id) == change.incident
+
+
+def test_rows_of_the_first_version_are_kept(empty_url: str) -> None:
+    """An older database is brought to head with what it owes: verdicts and deliveries, free; and no old news."""
+    database = Database(empty_url)
+    with database.writing() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "pipeline.store:migrations")
+        command.upgrade(config, "0001")
+        change = opened()
+        for table, row in rows_of_version_1(change).items():
+            names = ", ".join(f":{name}" for name in row)
+            connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({names})"), row)
+    database.migrate()
+    store = SqlIncidentStore(database, has_bus=True)
+    assert store.claim_verdicts("judge", 60, 10) == [change.incident]
+    assert [due.change for due in all_due(SqlOutbox(database), START + seconds(9))] == [change]
+    assert store.claim_news(60, 10) == []
+    database.close()
 
 
 def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
@@ -213,12 +235,27 @@ def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
     for death in range(3):
         printed += _commit_until_killed(sqlite_url(tmp_path), death, num_commits=random.randint(5, 60))
     incidents = SqlIncidentStore(database).find(IncidentFilter(limit=100_000))
-    owed = {due.delivery.id for due in SqlOutbox(database).due(START + seconds(1e6), 100_000)}
+    owed = {due.delivery.id for due in all_due(SqlOutbox(database), START + seconds(1e6))}
     assert printed
     assert set(printed) <= {f"{incident.id}.1" for incident in incidents}
     assert {f"{change_id}.guards" for change_id in printed} <= owed
     assert len(owed) == len(incidents)
     database.close()
+
+
+def rows_of_version_1(change: IncidentChange) -> dict[str, dict[str, object]]:
+    """What the first version stored for an incident's first change, by table."""
+    incident, micros = change.incident, int(change.at.timestamp() * 1e6)
+    body, key = change.model_dump_json(), {"incident_id": change.incident.id}
+    row = {name: getattr(incident, name) for name in ("id", "camera_id", "rule_id", "awaits_verdict", "last_change")}
+    row |= {"status": incident.status.value, "severity": incident.severity.value, "is_told": True}
+    delivery = {"id": f"{change.id}.guards", "change_sequence": 1, "channel": "guards", "state": "pending"}
+    times = {"attempts": 0, "created_at": micros, "next_attempt_at": micros, "last_error": ""}
+    return {
+        "incidents": row | {"opened_at": micros, "body": incident.model_dump_json()},
+        "incident_changes": key | {"sequence": 1, "kind": change.kind.value, "at": micros, "body": body},
+        "deliveries": key | delivery | times,
+    }
 
 
 def _commit_until_killed(url: str, death: int, num_commits: int) -> list[str]:

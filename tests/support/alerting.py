@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.contracts.alert import Channel, Delivery, DeliveryState, DueDelivery
+from pipeline.contracts.alert import Channel, Delivery, DeliveryState, DueDelivery, Owed
 from pipeline.contracts.assessment import Assessment, Element, Relation, Report, Verdict
 from pipeline.contracts.candidate import Candidate, CandidateState, Fact, KeyFrame
 from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStatus
@@ -119,6 +119,7 @@ class MemoryOutbox:
     def __init__(self, entries: Sequence[DueDelivery] = ()) -> None:
         self._lock = threading.Lock()
         self._entries = {entry.delivery.id: entry for entry in entries}
+        self._owners: dict[str, str] = {}
         self._num_failures = 0
 
     def fail_next(self, number: int) -> None:
@@ -133,11 +134,24 @@ class MemoryOutbox:
         with self._lock:
             return self._entries[delivery_id].delivery
 
-    def due(self, now: datetime, limit: int) -> list[DueDelivery]:
+    def claim_due(
+        self, owner: str, now: datetime, lease_seconds: float, full_channels: Collection[str] = ()
+    ) -> DueDelivery | None:
         with self._lock:
             self._touch()
             ready = [e for e in self._in_line() if e.delivery.next_attempt_at <= now]
-            return sorted(ready, key=lambda e: e.delivery.next_attempt_at)[:limit]
+            free = [e for e in ready if e.delivery.id not in self._owners and e.delivery.channel not in full_channels]
+            found = min(free, key=lambda e: e.delivery.next_attempt_at, default=None)
+            if found is not None:
+                self._owners[found.delivery.id] = owner
+            return found
+
+    def renew(self, owner: str, delivery_ids: Sequence[str], lease_seconds: float) -> None:
+        """Leases here never end by themselves."""
+
+    def release(self, owner: str) -> None:
+        with self._lock:
+            self._owners = {name: holder for name, holder in self._owners.items() if holder != owner}
 
     def next_due_at(self) -> datetime | None:
         with self._lock:
@@ -147,10 +161,10 @@ class MemoryOutbox:
     def mark_delivered(self, delivery_id: str, at: datetime) -> None:
         self._mark(delivery_id, state=DeliveryState.DELIVERED, finished_at=at)
 
-    def mark_failed(self, delivery_id: str, error: str, next_attempt_at: datetime) -> None:
+    def mark_failed(self, delivery_id: str, owner: str, error: str, next_attempt_at: datetime) -> None:
         self._mark(delivery_id, last_error=error, next_attempt_at=next_attempt_at)
 
-    def mark_dead(self, delivery_id: str, error: str, at: datetime) -> None:
+    def mark_dead(self, delivery_id: str, owner: str, error: str, at: datetime) -> None:
         self._mark(delivery_id, state=DeliveryState.DEAD, last_error=error, finished_at=at)
 
     def dead(self, limit: int) -> list[DueDelivery]:
@@ -174,6 +188,11 @@ class MemoryOutbox:
             states = [e.delivery.state for e in self._entries.values()]
         return {state.value: states.count(state) for state in DeliveryState}
 
+    def owed(self, now: datetime) -> Owed:
+        with self._lock:
+            due = [e.delivery.next_attempt_at for e in self._in_line() if e.delivery.next_attempt_at <= now]
+        return Owed(len(due), min(due, default=None))
+
     def _in_line(self) -> list[DueDelivery]:
         """Pending, and the first pending change of its incident for its channel."""
         lines: dict[tuple[str, str], DueDelivery] = {}
@@ -191,6 +210,7 @@ class MemoryOutbox:
             entry = self._entries[delivery_id]
             values.setdefault("attempts", entry.delivery.attempts)
             values["attempts"] += 1
+            self._owners.pop(delivery_id, None)
             self._entries[delivery_id] = DueDelivery(entry.delivery.model_copy(update=values), entry.change)
 
     def _touch(self) -> None:

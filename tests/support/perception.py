@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +31,32 @@ class DecisionList:
 
     def reasons(self) -> list[str]:
         return [decision.reason for decision in self.decisions]
+
+
+class MeanEncoder:
+    """An encoder whose vectors tell the picture's mean colour; notes the sizes (height, width) it was given."""
+
+    model_id = "mean"
+    supports_text = False
+    logit_scale = 1.0
+
+    def __init__(self, input_side_px: int | None = None) -> None:
+        self.input_side_px = input_side_px
+        self.sizes: list[tuple[int, int]] = []
+
+    def warm_up(self) -> None:
+        pass
+
+    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        self.sizes += [(image.shape[0], image.shape[1]) for image in images]
+        means = np.array([image.mean(axis=(0, 1)) + 1 for image in images], np.float32)
+        return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
 
 
 def at(seconds: float) -> datetime:

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline.contracts.alert import Delivery
+from pipeline.contracts.alert import Delivery, DueDelivery, Outbox
 from pipeline.contracts.assessment import Assessment, Verdict
 from pipeline.contracts.candidate import Candidate, CandidateState, Fact, KeyFrame, SeenRegion, candidate_id
 from pipeline.contracts.incident import ChangeKind, IncidentChange
@@ -112,13 +112,20 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty migrated database, on each kind in turn."""
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty migrated database, on each kind in turn."""
     if request.param == "postgres":
-        database = Database(request.getfixturevalue("postgres").new_database("migrated"))
-    else:
-        database = Database(sqlite_url(tmp_path))
-        database.migrate()
+        return request.getfixturevalue("postgres").new_database("migrated")
+    database = Database(sqlite_url(tmp_path))
+    database.migrate()
+    database.close()
+    return sqlite_url(tmp_path)
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """An empty migrated database, on each kind in turn."""
+    database = Database(migrated_url)
     yield database
     database.close()
 
@@ -213,6 +220,15 @@ def deliveries_of(change: IncidentChange, channels: Sequence[str] = ("guards",))
         )
         for channel in channels
     ]
+
+
+def all_due(outbox: Outbox, now: datetime) -> list[DueDelivery]:
+    """What is due by `now` and in nobody's hand, the longest due first; left in nobody's hand."""
+    found = []
+    while (due := outbox.claim_due("looker", now, 600)) is not None:
+        found.append(due)
+    outbox.release("looker")
+    return found
 
 
 class FullStore(SqlIncidentStore):

@@ -1,0 +1,119 @@
+"""What a sampled frame leads to, the same in both runtimes: perceived frames in, candidates with pictures out.
+
+How frames come, where candidates go and when that is durable is left to the hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from pipeline.clock import Clock
+from pipeline.contracts.bus import CandidateMessage
+from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.decision import Decision, DecisionSink, Gate
+from pipeline.contracts.frame import SampledFrame
+from pipeline.contracts.observation import Observation
+from pipeline.contracts.rule import Rule
+from pipeline.errors import InvalidMessage, StageFailed
+from pipeline.events.stage import EventStage
+from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.site import Site
+from pipeline.telemetry import Metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one frame."""
+
+    frame: SampledFrame
+    candidates: tuple[Candidate, ...] = ()
+    refused: str = ""
+    """Why no model could take it; empty when one could."""
+
+
+class Findings:
+    """Looks up what the rules make of a frame, and what goes with a candidate."""
+
+    def __init__(
+        self,
+        site: Site,
+        evidence: EvidenceKeeper,
+        *,
+        has_reasoner: bool,
+        decisions: DecisionSink,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._cameras = {camera.id: camera for camera in site.cameras}
+        self._rules = {rule.id: rule for rule in site.rules}
+        self._evidence = evidence
+        self._has_reasoner = has_reasoner
+        self._decisions = decisions
+        self._metrics = metrics
+        self._clock = clock
+
+    def judge(
+        self,
+        events: EventStage,
+        frames: Sequence[SampledFrame],
+        results: Sequence[Observation | InvalidMessage],
+        *,
+        is_replay: bool = False,
+    ) -> list[Finding]:
+        """One finding a frame, in order, from what perception made of each."""
+        observations = [result for result in results if isinstance(result, Observation)]
+        with self._metrics.stage_seconds.labels("events").time():
+            told = iter(events.process(observations, is_replay=is_replay))
+        return [
+            self._finding(frame, next(told)) if isinstance(result, Observation) else self._refused(frame, str(result))
+            for frame, result in zip(frames, results, strict=True)
+        ]
+
+    def over(self, finding: Finding) -> None:
+        """A frame's candidates are on their way: clips that waited for its time can be made."""
+        if finding.refused:
+            return
+        frame = finding.frame.frame
+        self._evidence.frame_seen(frame.camera_id, frame.captured_at)
+        age_seconds = (self._clock.now() - frame.captured_at).total_seconds()
+        self._metrics.frame_age.labels(frame.camera_id).set(max(age_seconds, 0.0))
+
+    def message(self, candidate: Candidate) -> CandidateMessage:
+        """The candidate with its pictures kept, as far as they can be."""
+        rule = self._rules.get(candidate.rule_id)
+        candidate, snapshot = self._evidence.keep(candidate, self._cameras[candidate.camera_id], rule)
+        return CandidateMessage(candidate=candidate, will_verify=self._will_verify(rule), snapshot_uri=snapshot)
+
+    def clip_message(self, candidate: Candidate, clip_uri: str) -> CandidateMessage:
+        """The later message that brings the clip."""
+        will_verify = self._will_verify(self._rules.get(candidate.rule_id))
+        return CandidateMessage(candidate=candidate, will_verify=will_verify, clip_uri=clip_uri)
+
+    def opened(self, candidate: Candidate) -> None:
+        """A candidate that just opened is durable."""
+        self._metrics.candidates.labels(candidate.camera_id, candidate.rule_id).inc()
+        delay_seconds = (self._clock.now() - candidate.opened_at).total_seconds()
+        self._metrics.alert_seconds.observe(max(delay_seconds, 0.0))
+        self._evidence.schedule_clip(candidate)
+
+    def _will_verify(self, rule: Rule | None) -> bool:
+        return self._has_reasoner and rule is not None and rule.verify == "vlm"
+
+    def _finding(self, frame: SampledFrame, told: tuple[Candidate, ...] | StageFailed) -> Finding:
+        if isinstance(told, StageFailed):
+            self._metrics.invalid_items.labels("events", "failed").inc()
+            log.error("rules failed on a frame", camera=frame.frame.camera_id, error=str(told))
+            return Finding(frame)
+        return Finding(frame, told)
+
+    def _refused(self, frame: SampledFrame, reason: str) -> Finding:
+        camera_id, at = frame.frame.camera_id, frame.frame.captured_at
+        self._metrics.invalid_items.labels("perception", "invalid frame").inc()
+        self._decisions.record(Decision(camera_id, Gate.PERCEPTION, False, "invalid frame", at, detail=reason))
+        log.warning("frame set aside", camera=camera_id, sequence=frame.frame.sequence, reason=reason)
+        return Finding(frame, refused=reason)

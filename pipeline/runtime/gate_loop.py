@@ -1,0 +1,80 @@
+"""The gate's thread of a watcher: records of cameras in turn, through the gate, into batches for the models.
+
+A batch goes when it is full or its first frame has waited `cluster.batch_wait`. While the models are busy it waits
+here, records wait in the intake, the consumer pauses, and frames wait on the bus.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from pipeline.clock import Clock
+from pipeline.runtime.frame_gate import FrameGate, Passed
+from pipeline.runtime.handover import Handover
+from pipeline.runtime.intake import Intake
+from pipeline.runtime.pulse import Pulse
+from pipeline.runtime.retry import Stopping
+from pipeline.runtime.vision_calls import VisionCalls
+from pipeline.settings import ClusterSettings
+
+_IDLE_SECONDS = 0.2
+_SWEEP_SECONDS = 1.0
+
+
+class GateLoop:
+    """`run` is the body of the thread."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        handover: Handover,
+        gate: FrameGate,
+        calls: VisionCalls,
+        settings: ClusterSettings,
+        stop: threading.Event,
+        pulse: Pulse,
+        clock: Clock,
+    ) -> None:
+        self._intake = intake
+        self._handover = handover
+        self._gate = gate
+        self._calls = calls
+        self._full = max(settings.batch_frames // 2, 1)
+        self._batch_wait_seconds = settings.batch_wait
+        self._stop = stop
+        self._pulse = pulse
+        self._clock = clock
+        self._batch: list[Passed] = []
+        self._send_at = 0.0
+        self._sweep_at = 0.0
+
+    def run(self) -> None:
+        """Until told to stop; `Stopping` when that interrupts something."""
+        while not self._stop.is_set():
+            self._turn()
+
+    def _turn(self) -> None:
+        self._pulse.rest()
+        item = self._intake.take(self._batch_wait_seconds if self._batch else _IDLE_SECONDS)
+        self._pulse.beat()
+        now = self._clock.monotonic()
+        if item is not None:
+            if not item.assignment.is_covered:
+                self._handover.cover(item.assignment, item.record, self._intake.num_assigned)
+                item.assignment.is_covered = True
+            passed = self._gate.look(item)
+            if passed is not None:
+                self._send_at = self._send_at if self._batch else now + self._batch_wait_seconds
+                self._batch.append(passed)
+        if self._batch and (item is None or len(self._batch) >= self._full or now >= self._send_at):
+            self._send()
+        if now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP_SECONDS
+            self._gate.sweep()
+
+    def _send(self) -> None:
+        while not self._calls.submit(self._batch, _IDLE_SECONDS):
+            self._pulse.beat()
+            if self._stop.is_set():
+                raise Stopping
+        self._batch = []
