@@ -157,7 +157,9 @@ class BusSettings(Section):
         64, description="Records of a partition in hand before it is paused."
     )
     rewind_to: Seconds = Field(60.0, description="Furthest look back to rebuild the state of a camera taken over.")
-    late_after: Seconds = Field(5.0, description="Frames older than this on the bus are sampled more thinly.")
+    late_after: Seconds = Field(
+        5.0, description="Frames older than this on the bus, and getting no younger, are sampled more thinly."
+    )
     fresh_for: Seconds = Field(300.0, description="Frames older than this on the bus are dropped, counted and told.")
 
 

@@ -148,11 +148,10 @@ class RuleMachine:
         if self._open is None and moment.seconds - self._follows_since.seconds < settled_seconds:
             # An average of few scores may be over the threshold, and stay over `release`, where the true one never was.
             self.is_met, self._met_since = False, None
-        if self._open is None or self._met_last is None:
-            return self.is_met and self._held_up(moment, reading) is None
         if self.is_met and self.would_join(moment):
             self._met_last = moment
-        return False
+            return False
+        return self.is_met and self._held_up(moment, reading) is None
 
     def would_join(self, moment: Moment) -> bool:
         """Whether an occurrence now belongs to what is open."""

@@ -46,14 +46,13 @@ class Takeover:
         At least all that is open, and all that was told since the moment from which frames are replayed.
         """
         self._known = _latest(candidate for candidate in known if candidate.camera_id == camera.id)
-        samples_seconds = _SAMPLES / camera.sampling.active_fps
-        self._tolerance_seconds = _SLACK_SECONDS + samples_seconds
-        self._told_until = [_decided_until(candidate, samples_seconds) for candidate in self._known]
+        self._samples_seconds = _SAMPLES / camera.sampling.active_fps
+        self._told_until = [known_until(candidate) for candidate in self._known]
 
     def of_rule(self, rule_id: str) -> Heritage:
         """What is known of one rule."""
         known = [candidate for candidate in self._known if candidate.rule_id == rule_id]
-        return Heritage(known, self._tolerance_seconds)
+        return Heritage(known, self._samples_seconds)
 
     def holds(self, at: datetime, *, is_replay: bool) -> bool:
         """Whether a frame was decided on before. With the first that was not, the takeover is over."""
@@ -73,13 +72,19 @@ class Takeover:
 class Heritage:
     """What is known of one rule on one camera, and which passages in the replay nobody has told yet."""
 
-    def __init__(self, known: Sequence[Candidate], tolerance_seconds: float) -> None:
+    def __init__(self, known: Sequence[Candidate], samples_seconds: float) -> None:
         self.open = next((candidate for candidate in reversed(known) if _is_open(candidate)), None)
         self.opened_at = tuple(candidate.opened_at for candidate in known)
         self._told = [fact for candidate in known for fact in candidate.facts]
-        self._tolerance_seconds = tolerance_seconds
+        self._ended_at = max((candidate.ended_at for candidate in known if candidate.ended_at), default=None)
+        self._samples = timedelta(seconds=samples_seconds)
+        self._tolerance_seconds = _SLACK_SECONDS + samples_seconds
         self._late: list[tuple[float, Fact]] = []
         self._decided_seconds = -math.inf
+
+    def holds(self, at: datetime) -> bool:
+        """Whether the rule was decided on: that a candidate ended was told by the earlier owner's next frame."""
+        return self._ended_at is not None and self._ended_at <= at < self._ended_at + self._samples
 
     def untold(self, facts: Iterable[Fact], size: tuple[int, int]) -> tuple[Fact, ...]:
         """Of an occurrence rule's passages in a picture of that size, those that were not told before."""
@@ -127,7 +132,8 @@ def ended(candidate: Candidate, at: datetime) -> Candidate:
 
 def known_until(candidate: Candidate) -> datetime:
     """The last moment a candidate tells of."""
-    moments = [candidate.opened_at, *(frame.captured_at for frame in candidate.key_frames)]
+    moments = [candidate.opened_at, candidate.ended_at or candidate.opened_at]
+    moments += (frame.captured_at for frame in candidate.key_frames)
     return max([*moments, *(fact.at for fact in candidate.facts)])
 
 
@@ -142,9 +148,3 @@ def _latest(known: Iterable[Candidate]) -> list[Candidate]:
 
 def _is_open(candidate: Candidate) -> bool:
     return candidate.state is not CandidateState.CLOSED
-
-
-def _decided_until(candidate: Candidate, samples_seconds: float) -> datetime:
-    """Frames before this were decided on: those before what it tells of. That it ended, a later frame told."""
-    until = known_until(candidate)
-    return until if candidate.ended_at is None else max(until, candidate.ended_at + timedelta(seconds=samples_seconds))

@@ -132,11 +132,15 @@ class RuleWatch:
 
     def see(self, scene: Scene, predicate: Predicate) -> list[Candidate]:
         """Take in one observation, measured by `predicate`."""
-        reading = predicate.measure(scene.observation, scene.book)
         if self._heritage is None:
-            return self._decide(scene, reading)
+            return self._decide(scene, predicate.measure(scene.observation, scene.book))
+        if not self.machine.is_instant and self._heritage.holds(scene.moment.at):
+            self.follow(scene, predicate)
+            return []
         if self._told is not None and self._told.opened_at > scene.moment.at:
-            return [*self.restart(None), *self._decide(scene, reading)]  # the camera's clock was set back since
+            self._heritage = None  # the camera's clock was set back since
+            return [*self.restart(None), *self.see(scene, predicate)]
+        reading = predicate.measure(scene.observation, scene.book)
         if self.machine.is_instant:
             untold = (*self._heritage.take_late(), *self._untold(scene, reading))
             if not self.machine.would_join(scene.moment):

@@ -95,16 +95,17 @@ class TransformersDetector:
     def _run(self, images: list[Image]) -> list[tuple[Region, ...]]:
         if self._loaded is None:
             raise StageFailed(f"{self.model_id}: detect was called before warm_up or after close")
-        outputs = self._loaded.model(**self._loaded.image_inputs(images))
         sizes = [image.shape[:2] for image in images]
-        results = self._loaded.image_processor.post_process_object_detection(
-            outputs, threshold=self._settings.detector_confidence, target_sizes=sizes
-        )
         names = self._loaded.model.config.id2label
-        return [
-            tuple(_regions(result["boxes"], result["scores"], [names[int(n)] for n in result["labels"]], size))
-            for result, size in zip(results, sizes, strict=True)
-        ]
+        with self._loaded.running():
+            outputs = self._loaded.model(**self._loaded.image_inputs(images))
+            results = self._loaded.image_processor.post_process_object_detection(
+                outputs, threshold=self._settings.detector_confidence, target_sizes=sizes
+            )
+            return [
+                tuple(_regions(result["boxes"], result["scores"], [names[int(n)] for n in result["labels"]], size))
+                for result, size in zip(results, sizes, strict=True)
+            ]
 
 
 def _regions(boxes: Any, scores: Any, labels: Sequence[str], size: tuple[int, ...]) -> Iterator[Region]:

@@ -113,7 +113,7 @@ class TransformersEncoder:
         num_rows = next((size for size in self._batch_sizes if size >= len(images)), len(images))
         inputs = loaded.image_rows(images, num_rows, self._settings.threads)
         run = getattr(loaded.model, "get_image_features", loaded.model)
-        with self._lock:
+        with self._lock, loaded.running():
             return _unit_rows(run(**inputs))[: len(images)]
 
 

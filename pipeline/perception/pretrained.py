@@ -7,7 +7,8 @@ says what to do. Something is downloaded only when a hub id is named and not in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 
 from pipeline.contracts.values import Image
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StageFailed
 from pipeline.perception.parallel import in_threads
 from pipeline.settings import PerceptionSettings
 
@@ -46,6 +47,18 @@ class Pretrained:
         rows += rows[-1:] * (num_rows - len(rows))
         inputs = type(rows[0])({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
         return inputs.to(self.device, dtype=self.dtype)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Around a call of the model: `StageFailed` when its device is broken, as every later call would be too."""
+        import torch
+
+        try:
+            yield
+        except torch.AcceleratorError as error:
+            raise StageFailed(
+                f"the device {self.device} failed: {_first_line(error)}; the worker must start anew"
+            ) from error
 
     def text_inputs(self, texts: Sequence[str]) -> Any:
         """Texts as tokens, cut to the longest the model was made for."""

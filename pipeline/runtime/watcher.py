@@ -151,8 +151,12 @@ class WatcherService:
     def _run_gate(self) -> None:
         fault = FaultLog("the models", "frames wait on the bus", done="reached")
         with suppress(Stopping):
-            until_it_works(self._parts.vision.warm_up, self._stop, self._pulses[0], fault)
+            until_it_works(self._warm_up, self._stop, self._pulses[0], fault)
             self._gate_loop.run()
+
+    def _warm_up(self) -> None:
+        self._pulses[0].rest()  # to load a model may take minutes, which is no reason to begin again
+        self._parts.vision.warm_up()
 
     def _end_watching(self) -> None:
         self._stop.set()

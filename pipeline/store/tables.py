@@ -90,7 +90,7 @@ incident_changes = Table(
     Column("body", Text, nullable=False),
     # From when on it may be put on the bus; empty for what is no news to it.
     Column("relay_at", Moment),
-    Index("incident_changes_to_relay", "relay_at"),
+    Index("incident_changes_to_relay", "relay_at", "at"),
 )
 
 deliveries = Table(

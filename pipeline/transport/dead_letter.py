@@ -47,8 +47,9 @@ class _Kind:
 class DeadLetters:
     """Sets records aside. Thread-safe.
 
-    The first 5 of one key, stage and reason (whatever numbers the reason has in it) are kept, then at most one a
-    minute: a misconfigured camera does not fill the topic. The next one kept says how many were left out.
+    Of frames, the first 5 of one key, stage and reason (whatever numbers the reason has in it) are kept, then at
+    most one a minute: a misconfigured camera does not fill the topic. The next one kept says how many were left
+    out. Of everything else each one is kept: a candidate is an alert.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class DeadLetters:
         """
         with self._lock:
             kind = self._kind((record.key, stage, _NUMBER.sub("#", reason)))
-            left_out = self._admit(kind)
+            left_out = self._admit(kind) if record.partition.topic is Topic.FRAMES else 0
         if left_out is None:
             return _done()
         future = self._publish(record, reason, stage, left_out)

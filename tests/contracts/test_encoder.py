@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.contracts.observation import Encoder
 from pipeline.errors import ConfigError, StageFailed
@@ -146,6 +147,18 @@ def test_siglip_texts_are_padded_to_full_length(encoder: Encoder) -> None:
     if encoder.supports_text:
         is_siglip = loaded.model.config.model_type in {"siglip", "siglip2"}
         assert loaded.text_inputs(["a dog"])["input_ids"].shape == (1, 16 if is_siglip else 2)
+
+
+def test_a_broken_device_fails_the_stage(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frames are not to blame: they are offered again when the worker has started anew."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    model = encoder._loaded.model  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "get_image_features" if hasattr(model, "get_image_features") else "forward", fail)
+    with pytest.raises(StageFailed, match="illegal memory access"):
+        encoder.encode_images([np.zeros((8, 8, 3), np.uint8)])
 
 
 def test_using_a_closed_encoder_fails_the_stage(tmp_path: Path) -> None:

@@ -146,3 +146,4 @@ def test_a_stop_frees_what_is_in_hand(url: str, broker: int, tmp_path: Path) -> 
         wait_until(lambda: bool(plant.incidents.claim_verdicts("other", 60, 1)))
         model.is_closing.set()
         stopper.join(30)
+        wait_until(lambda: not any(thread.name.startswith("verify") for thread in threading.enumerate()))

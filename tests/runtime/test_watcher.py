@@ -155,12 +155,14 @@ def test_a_dead_letter_is_durable_before_its_record_is_done(stand: Stand) -> Non
 
 
 def test_late_frames_are_thinned_and_the_ledger_says_so(stand: Stand) -> None:
-    """Frames older than `late_after` are sampled more seldom, as `overloaded`."""
+    """Frames that stay older than `late_after` are sampled more seldom, as `overloaded`."""
     stand.clock = clock = ManualClock(datetime.now(UTC))
     stand.settings = {}
     frames = wires(scene_frames(), ends=False)
     with stand.running() as service:
-        stand.hand.wait_for(stand.hand.give(frames, published_at=clock.now() - timedelta(seconds=50)))
+        for part in (frames[:2], frames[2:4], frames[4:6], frames[6:8], frames[8:]):
+            stand.hand.wait_for(stand.hand.give(part, published_at=clock.now() - timedelta(seconds=50)))
+            clock.advance(6.0)
         assert service.stats()["late_level"] == 1.0
     reasons = stand.counts.reasons()
     assert reasons["overloaded"] > 4 * (reasons["motion"] + reasons.get("active", 0))

@@ -79,6 +79,16 @@ def test_a_flood_of_one_kind_is_thinned() -> None:
     assert [headers.get("left-out") for headers in publisher.headers[5:]] == ["295"]
 
 
+def test_of_candidates_each_one_is_kept() -> None:
+    """A candidate is an alert: however many are refused, none is left out."""
+    publisher = KeptHeaders()
+    letters = DeadLetters(publisher, ManualClock())
+    for offset in range(20):
+        candidate = Record(Partition(Topic.CANDIDATES, 0), offset, "yard", b"{}", PUBLISHED_AT, {})
+        letters.put(candidate, "another schema", "reasoner").result(0)
+    assert len(publisher.taken) == 20
+
+
 def test_other_cameras_reasons_and_stages_have_their_own_share() -> None:
     """One camera's flood does not hide another's first letter."""
     publisher = KeptHeaders()

@@ -13,4 +13,4 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("leased_until", sa.BigInteger))
     # Without a value: what was stored before there was a bus is no news.
     op.add_column("incident_changes", sa.Column("relay_at", sa.BigInteger))
-    op.create_index("incident_changes_to_relay", "incident_changes", ["relay_at"])
+    op.create_index("incident_changes_to_relay", "incident_changes", ["relay_at", "at"])
