@@ -17,7 +17,7 @@ import pickle
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ from pipeline.transport.codec import read_frame_record
 from pipeline.transport.kafka import KafkaBus
 
 import ray  # isort: skip - after `ray_cluster`, which keeps it from reporting home
-from kafka import KafkaAdminClient, TopicPartition  # isort: skip
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition  # isort: skip
 from ray import serve  # isort: skip
 from simulated import Camera, broker, cpu_of_offspring, pictures, publish_all, publish_paced, watcher, write_site
 from toy_models import NAIVE, application_of, naive_application, with_toy_models
@@ -52,7 +52,7 @@ CAMERAS = 12
 FPS = 5.0
 """Of each camera, by the times of its frames."""
 NAIVE_AT_ONCE = 64
-JOIN_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 PROCESSES = {
     "::WatcherSide": "consumer",
@@ -105,9 +105,16 @@ class NaiveSide:
     """The naive pipeline, in a process of Ray's."""
 
     def __init__(self, site_path: str, group: str, prefix: str) -> None:
-        bus = KafkaBus(settings_of(site_path, prefix).bus, group)
-        self._consumer = bus.consumer(group)
-        self._consumer.subscribe([bus.topic_name(Topic.FRAMES)])
+        settings = settings_of(site_path, prefix).bus
+        bus = KafkaBus(settings, group)
+        self._consumer = KafkaConsumer(
+            bus.topic_name(Topic.FRAMES),
+            bootstrap_servers=settings.servers,
+            group_id=bus.group_name(group),
+            session_timeout_ms=round(settings.session_timeout * 1000),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
         self._encoder = serve.get_app_handle(NAIVE)
         self._ages: list[float] = []
         self._is_stopped = False
@@ -197,18 +204,24 @@ def turn(stand: Stand, kind: type, group: str, num_frames: int, seconds: float, 
     """One side from the first frame on, for so long or to the last frame."""
     with stand.side(kind, "full", group, **options):
         committed = stand.committed("full", group)
-        until = time.monotonic() + JOIN_SECONDS
-        while (first := next(committed)) == 0:
-            if time.monotonic() > until:
-                raise RuntimeError(f"{group} committed nothing in {JOIN_SECONDS:g} s")
-            time.sleep(LOOK_SECONDS)
-        began, cpu_before = time.monotonic(), cpu_of_offspring(PROCESSES)
-        last, ended, cpu = first, began, cpu_before
+        wait_until(lambda: next(committed) > 0)
+        last = first = next(committed)
+        ended = began = time.monotonic()
+        cpu = cpu_before = cpu_of_offspring(PROCESSES)
         while time.monotonic() - began < seconds and (now := next(committed)) < num_frames:
             if now > last:
                 last, ended, cpu = now, time.monotonic(), cpu_of_offspring(PROCESSES)
             time.sleep(LOOK_SECONDS)
     return Commits(last - first, ended - began, {name: cpu[name] - cpu_before[name] for name in cpu})
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """`RuntimeError` when it does not happen."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        if time.monotonic() > until:
+            raise RuntimeError(f"frames were not committed in {PATIENCE_SECONDS:g} s")
+        time.sleep(LOOK_SECONDS)
 
 
 def latency(stand: Stand, kind: type, group: str, fps: float, seconds: float, **options: Any) -> dict[str, float]:
@@ -218,13 +231,11 @@ def latency(stand: Stand, kind: type, group: str, fps: float, seconds: float, **
     cameras = [Camera(number, pictures(24, SIZE_PX, grain=0.5), SIZE_PX) for number in range(CAMERAS)]
     with stand.side(kind, group, group, **options) as side:
         committed = stand.committed(group, group)
-        while next(committed) == 0:  # joined, and warm, once something is committed
-            publish_paced(bus, cameras, fps, 1.0)
-        num_before = len(ray.get(side.ages_seconds.remote()))
+        num_before = publish_paced(bus, cameras, fps, 1.0)
+        wait_until(lambda: next(committed) == num_before)  # joined, and warm
         published = publish_paced(bus, cameras, fps, seconds)
-        until = time.monotonic() + JOIN_SECONDS
-        while len(ages := ray.get(side.ages_seconds.remote())[num_before:]) < published and time.monotonic() < until:
-            time.sleep(LOOK_SECONDS)
+        wait_until(lambda: next(committed) == num_before + published)
+        ages = ray.get(side.ages_seconds.remote())[num_before:]
     p50, p99 = (float(value) * 1000 for value in np.percentile(ages, (50, 99)))
     return {"frames": len(ages), "p50_ms": p50, "p99_ms": p99}
 
@@ -254,7 +265,7 @@ def parse() -> Any:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--frames", type=int, default=24_000, help="on the bus; each about 20 kB in the broker")
     arguments.add_argument("--seconds", type=float, default=8.0, help="longest turn, from its first commit on")
-    arguments.add_argument("--paced-fps", type=float, default=60.0, help="for the latency, all cameras together")
+    arguments.add_argument("--paced-fps", type=float, default=40.0, help="for the latency, all cameras together")
     given = arguments.parse_args()
     if given.quick:
         given.rounds, given.frames, given.seconds = 1, 6_000, 3.0
@@ -321,9 +332,7 @@ def main() -> None:
         print("saved", save("cluster_throughput", figures))
 
 
-def report(
-    turns: dict[str, list[Commits]], latencies: dict[str, dict[str, float]], copied: dict[str, object]
-) -> None:
+def report(turns: dict[str, list[Commits]], latencies: dict[str, dict[str, float]], copied: dict[str, object]) -> None:
     """The tables."""
     naive = statistics.median(one.rate for one in turns["naive"])
     names = sorted(set(PROCESSES.values())) + ["rest"]
@@ -331,12 +340,12 @@ def report(
     for name, each in turns.items():
         rates = [one.rate for one in each]
         cpu = each[len(each) // 2].cpu_ms_a_frame()
-        rows.append(
-            (name, spread(rates), statistics.median(rates) / naive, *(cpu[process] for process in names))
-        )
+        rows.append((name, spread(rates), statistics.median(rates) / naive, *(cpu[process] for process in names)))
     columns = ("", "frames/s from bus to commit", "times naive", *(f"{name}, CPU ms a frame" for name in names))
     show(f"{CAMERAS} cameras, {copied['jpeg_bytes']} bytes a frame", columns, rows)
-    show("Latency added, paced", ("", *next(iter(latencies.values()))), [(n, *v.values()) for n, v in latencies.items()])
+    show(
+        "Latency added, paced", ("", *next(iter(latencies.values()))), [(n, *v.values()) for n, v in latencies.items()]
+    )
     show("Bytes of one frame", tuple(copied), [tuple(copied.values())])
 
 

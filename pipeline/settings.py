@@ -156,7 +156,7 @@ class BusSettings(Section):
     in_flight: Annotated[int, Field(ge=1, le=10_000)] = Field(
         64, description="Records of a partition in hand before it is paused."
     )
-    rewind_to: Seconds = Field(60.0, description="Furthest look back to rebuild the state of a camera taken over.")
+    rewind_to: Seconds = Field(120.0, description="Furthest look back to rebuild the state of a camera taken over.")
     late_after: Seconds = Field(
         5.0, description="Frames older than this on the bus, and getting no younger, are sampled more thinly."
     )
@@ -184,7 +184,9 @@ class ClusterSettings(Section):
     batch_frames: Annotated[int, Field(ge=1, le=512)] = Field(
         32, description="Frames in one batch of the encoder; calls, queues and message sizes follow from it."
     )
-    batch_wait: Seconds = Field(0.005, description="Longest wait for a batch to fill.")
+    batch_wait: Seconds = Field(
+        0.02, description="Longest wait for a batch to fill; a call of few frames costs as much as one of many."
+    )
     oldest_frame_limit: Seconds = Field(2.0, description="Age of the oldest frame that asks for more replicas.")
     scale_up_after: Seconds = Field(10.0, description="How long a need must last before replicas are added.")
     scale_down_after: Seconds = Field(300.0, description="How long a surplus must last before they are taken away.")

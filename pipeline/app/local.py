@@ -150,6 +150,7 @@ class _Wiring:
             events,
             self.recorder,
             evidence,
+            {camera_id: sampler.ring for camera_id, sampler in self.samplers.items()},
             self.site,
             has_reasoner=reasoner is not None,
             batch_size=settings.perception.batch_size,
@@ -200,7 +201,6 @@ class _Wiring:
         return EvidenceKeeper(
             self.stores.evidence,
             self.settings.evidence,
-            {camera_id: sampler.ring for camera_id, sampler in self.samplers.items()},
             self.metrics,
             lambda candidate, uri: self.recorder.attach(candidate.id, clip_uri=uri),
         )
@@ -232,10 +232,11 @@ class _Wiring:
 
     def _camera_loop(self, camera: Camera) -> CameraLoop:
         return CameraLoop(
-            camera.id,
+            camera,
             partial(self._open_source, camera),
             self.samplers[camera.id],
             self.inbox,
+            self.settings.sampling,
             self.ledger,
             self.metrics,
             self.clock,

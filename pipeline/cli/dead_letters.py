@@ -143,10 +143,8 @@ def _say_sent(sent: list[Redriven], what: str, *, as_json: bool) -> None:
 
 def _bus(site_path: Path | None) -> tuple[KafkaBus, tzinfo]:
     """The broker of the settings, and the time zone to tell times in (UTC without a site file)."""
-    try:
-        from pipeline.transport.kafka import KafkaBus
-    except ImportError as error:
-        raise ConfigError(f"the Kafka bus needs kafka-python: pip install 'sightline[cluster]' ({error})") from error
+    from pipeline.transport.kafka import KafkaBus
+
     site = load_site(site_path) if site_path else None
     settings = settings_for(site)
     start_logging(settings.model_copy(update={"log_level": "error"}), site)

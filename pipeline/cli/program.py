@@ -32,6 +32,8 @@ from pipeline.cli.why_command import why
 from pipeline.errors import ConfigError, SightlineError
 
 _DEBUG_VARIABLE = "SIGHTLINE_DEBUG"
+_OF_THE_CLUSTER = ("kafka", "ray")
+"""Packages that only the extra `cluster` brings."""
 
 
 class Program(TyperGroup):
@@ -55,6 +57,9 @@ class Program(TyperGroup):
         except Exception as error:
             if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):  # typer's own: exits and wrong usage
                 raise
+            if isinstance(error, ModuleNotFoundError) and error.name in _OF_THE_CLUSTER:
+                _tell(ctx, f"the package {error.name} is not installed: pip install 'sightline[cluster]'")
+                raise typer.Exit(EXIT_USAGE) from error
             _tell(ctx, f"unexpected {type(error).__name__}: {error}; run with `sightline --debug …` for the details")
             raise typer.Exit(EXIT_FAILED) from error
 

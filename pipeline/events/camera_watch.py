@@ -77,7 +77,10 @@ class CameraWatch:
             return () if is_decided else self._ignore(observation, -elapsed)
         told: tuple[Candidate, ...] = ()
         if abs(elapsed) > self._max_gap_seconds or self._has_new_size(observation):
-            told = self._forget() if is_decided else self.finish()
+            if is_decided:
+                self._forget()
+            else:
+                told = self.finish()
         if self._past is None:
             self._past = self._begin(moment, observation)
         self._past.take_in(moment, observation)
@@ -109,12 +112,11 @@ class CameraWatch:
             watch.follow(past.scene, past.measures[watch.rule_id])
         return ()
 
-    def _forget(self) -> tuple[Candidate, ...]:
+    def _forget(self) -> None:
         """As `finish`, at a moment on which an earlier owner decided: what it closed was told."""
         self._past = None
         for watch in self._watches:
             watch.forget()
-        return ()
 
     def _take_leftovers(self) -> tuple[Candidate, ...]:
         leftovers, self._leftovers = self._leftovers, ()

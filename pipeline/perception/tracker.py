@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,9 @@ _FIRST_SPEED = 2.0
 _ACCELERATION = 1.0
 """The filter's belief in sizes (square root of the box's area): deviation of a detector's edges; of a new
 thing's speed, a second; of its change of speed, a second each second. A walk is about 1 size a second."""
+_LONGEST_STEP_SECONDS = 1.0
+"""A longer silence between two frames ages tracks no more than this. Where nothing moves a camera is looked at every
+few seconds, and whoever stands still must not become another one each time."""
 _KIND_SPACING_PX = 20_000.0
 """Kinds of things are tracked this far apart, so that a bag never takes over its bearer's track."""
 
@@ -72,9 +75,10 @@ class CameraTracker:
         self._settings = settings
         self._kinds: dict[str, int] = {}
         self._labels: dict[int, Counter[str]] = {}
-        self._last_seen: dict[int, datetime] = {}
-        self._started_at: datetime | None = None
+        self._last_seen: dict[int, float] = {}
         self._last_at: datetime | None = None
+        self._seconds = 0.0
+        """The tracks' own time: the camera's, without long silences."""
         self._last_id = 0
         self._restart()
 
@@ -86,13 +90,14 @@ class CameraTracker:
         """
         if self._last_at is not None and captured_at <= self._last_at:
             self._restart()
-        self._started_at = self._started_at or captured_at
+        step = (captured_at - self._last_at).total_seconds() if self._last_at is not None else 0.0
+        self._seconds += min(step, _LONGEST_STEP_SECONDS)
         self._last_at = captured_at
         kept = self._without_doubles(regions)
-        ids = self._associate(kept, (captured_at - self._started_at).total_seconds())
-        self._forget_labels(captured_at)
+        ids = self._associate(kept, self._seconds)
+        self._forget_labels()
         return tuple(
-            self._named(region, track_id, captured_at)
+            self._named(region, track_id)
             for region, track_id in zip(kept, ids, strict=True)
             if track_id is not None or region.score >= self._settings.track_start
         )
@@ -102,7 +107,7 @@ class CameraTracker:
         self._id_offset = self._last_id + 1
         self._labels.clear()
         self._last_seen.clear()
-        self._started_at = self._last_at = None
+        self._last_at, self._seconds = None, 0.0
         self._tracker = ByteTrackTracker(
             # The package counts its memory in thirtieths of a second.
             lost_track_buffer=math.ceil(self._settings.track_memory * 30),
@@ -132,6 +137,8 @@ class CameraTracker:
 
     def _associate(self, regions: Sequence[Region], at_seconds: float) -> list[int | None]:
         """The track id of each region, in order."""
+        if not regions and not self._tracker.tracks:
+            return []  # as most frames of most cameras; the package takes 50 µs to find nothing
         edges = [(r.box.left, r.box.top, r.box.right, r.box.bottom) for r in regions]
         shift = [_KIND_SPACING_PX * self._kinds.setdefault(_kind(r), len(self._kinds)) for r in regions]
         boxes = np.array(edges, np.float64).reshape(-1, 4)
@@ -151,19 +158,19 @@ class CameraTracker:
         self._last_id = max([self._last_id, *(track_id for track_id in ids if track_id is not None)])
         return ids
 
-    def _named(self, region: Region, track_id: int | None, captured_at: datetime) -> Region:
+    def _named(self, region: Region, track_id: int | None) -> Region:
         """The region under its track's id and most frequent label."""
         if track_id is None:
             return region
-        self._last_seen[track_id] = captured_at
+        self._last_seen[track_id] = self._seconds
         labels = self._labels.setdefault(track_id, Counter())
         labels[region.label] += 1
         return replace(region, track_id=track_id, label=labels.most_common(1)[0][0])
 
-    def _forget_labels(self, now: datetime) -> None:
+    def _forget_labels(self) -> None:
         """Of tracks that can no longer come back."""
-        memory = timedelta(seconds=self._settings.track_memory + 1)
-        for track_id in [track_id for track_id, seen in self._last_seen.items() if now - seen > memory]:
+        horizon = self._seconds - self._settings.track_memory - 1
+        for track_id in [track_id for track_id, seen in self._last_seen.items() if seen < horizon]:
             del self._last_seen[track_id], self._labels[track_id]
 
 

@@ -10,23 +10,17 @@ from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.handover import Handover
 from pipeline.runtime.intake import Assignment
 from pipeline.runtime.watched_camera import CameraMakers, Told, WatchedCamera
-from pipeline.sampling.ring import FrameRing
 
 
 class CameraPark:
     """For the gate's thread, unless it says otherwise."""
 
-    def __init__(
-        self, makers: CameraMakers, handover: Handover, evidence: EvidenceKeeper, rings: dict[str, FrameRing]
-    ) -> None:
-        """`rings` is kept up to date for others to read."""
+    def __init__(self, makers: CameraMakers, handover: Handover, evidence: EvidenceKeeper) -> None:
         self._makers = makers
         self._handover = handover
         self._evidence = evidence
-        self._rings = rings
         self._clip_reach = timedelta(seconds=makers.settings.evidence.after)
         self._cameras: dict[str, WatchedCamera] = {}
-        self._ended: list[WatchedCamera] = []
 
     def __len__(self) -> int:
         return len(self._cameras)
@@ -38,11 +32,16 @@ class CameraPark:
             watched = self._take_on(camera, assignment, captured_at)
         return watched
 
-    def stream_ended(self, watched: WatchedCamera) -> None:
-        """No more frames of it come; a later stream of the same camera begins afresh. Its ring is still read."""
+    def stream_ended(self, watched: WatchedCamera, *, is_replay: bool) -> None:
+        """No more frames of it come; a later stream of the same camera begins afresh.
+
+        In a replay an earlier owner has followed that later stream, too: what it told may be of that one.
+        """
         del self._cameras[watched.id]
-        self._handover.take_told(watched.id)  # what was open is closed now
-        self._ended.append(watched)
+        if is_replay:
+            self._handover.give_back(watched.id, watched.told)
+        else:
+            self._handover.take_told(watched.id)  # what was open is closed now
 
     def withdraw_alert(self, candidate: Candidate) -> None:
         """A rejected candidate that was never told gives its cooldown back, if its camera is here. Any thread."""
@@ -51,32 +50,26 @@ class CameraPark:
             watched.withdraw_alert(candidate)
 
     def sweep(self) -> list[str]:
-        """Forget the cameras of assignments that are over, closing nothing, and what is left of ended streams.
+        """Forget the cameras of assignments that are over, closing nothing: they are another process's now.
 
-        Gives back the ids of the cameras that are another process's now.
+        Gives back their ids.
         """
         lost = [watched for watched in self._cameras.values() if watched.assignment.is_revoked]
         for watched in lost:
             del self._cameras[watched.id]
             self._evidence.forget(watched.id)
-        over = [watched for watched in self._ended if watched.is_over or watched.assignment.is_revoked]
-        self._ended = [watched for watched in self._ended if watched not in over]
-        for watched in (*lost, *over):
-            if self._rings.get(watched.id) is watched.ring:
-                del self._rings[watched.id]
         return [watched.id for watched in lost]
 
     def _take_on(self, camera: Camera, assignment: Assignment, captured_at: datetime | None) -> WatchedCamera:
         told = self._handover.take_told(camera.id)
         watched = self._cameras[camera.id] = self._makers.camera(camera, assignment, told)
-        self._rings[camera.id] = watched.ring
         if captured_at is not None:
-            self._schedule_clips(told, captured_at)
+            self._schedule_clips(watched, told, captured_at)
         return watched
 
-    def _schedule_clips(self, told: Told, since: datetime) -> None:
+    def _schedule_clips(self, watched: WatchedCamera, told: Told, since: datetime) -> None:
         """Of candidates whose owner went before their seconds were over; of what is seen again, at least."""
         latest: dict[str, Candidate] = {candidate.id: candidate for candidate in told.candidates}
         for candidate in latest.values():
             if candidate.id not in told.with_clip and candidate.opened_at + self._clip_reach > since:
-                self._evidence.schedule_clip(candidate)
+                self._evidence.schedule_clip(candidate, watched.ring)

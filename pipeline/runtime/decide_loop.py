@@ -93,7 +93,7 @@ class DecideLoop:
                 self._teller.set_aside(passed.item, finding.refused)
                 return
             for candidate in finding.candidates:
-                self._teller.tell(candidate, passed.item.assignment)
+                self._teller.tell(candidate, passed.camera.ring, passed.item.assignment)
             self._findings.over(finding)
             if finding.candidates:
                 self._teller.afterwards(passed.camera.id, passed.item.done)
@@ -101,11 +101,11 @@ class DecideLoop:
                 passed.item.done()
 
     def _end(self, passed: Passed, rules: Rules) -> None:
-        for candidate in rules.events.finish(passed.camera.id):
-            self._teller.tell(candidate, passed.item.assignment)
+        told = () if passed.item.record.is_replay else rules.events.finish(passed.camera.id)
+        for candidate in told:  # in a replay what it closed was told before
+            self._teller.tell(candidate, passed.camera.ring, passed.item.assignment)
         self._teller.afterwards(passed.camera.id, partial(self._ended, passed))
 
     def _ended(self, passed: Passed) -> None:
         self._evidence.stream_ended(passed.camera.id)
-        passed.camera.is_over = True
         passed.item.done()

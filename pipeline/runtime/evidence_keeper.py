@@ -40,6 +40,7 @@ def evidence_folder(candidate: Candidate) -> str:
 @dataclass(frozen=True, slots=True)
 class _PendingClip:
     candidate: Candidate
+    ring: FrameRing
     start: datetime
     end: datetime
 
@@ -51,20 +52,18 @@ class EvidenceKeeper:
         self,
         store: EvidenceStore,
         settings: EvidenceSettings,
-        rings: Mapping[str, FrameRing],
         metrics: Metrics,
         attach_clip: Callable[[Candidate, str], object],
         *,
         waits_for_clips: bool = True,
     ) -> None:
-        """`rings` may gain and lose cameras. `attach_clip` is called on the thread of the clips.
+        """`attach_clip` is called on the thread of the clips.
 
         `waits_for_clips`: who brings the time of a clip that finds no room waits (files); without it the clip
         waits, and loses its oldest pictures should the ring let go of them meanwhile.
         """
         self._store = store
         self._settings = settings
-        self._rings = rings
         self._metrics = metrics
         self._attach_clip = attach_clip
         self._waits_for_clips = waits_for_clips
@@ -77,11 +76,12 @@ class EvidenceKeeper:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="clips")
         self._fault = FaultLog("evidence", "incidents go out without it")
 
-    def keep(self, candidate: Candidate, camera: Camera, rule: Rule | None) -> tuple[Candidate, str]:
-        """Store the key frames; give back the candidate with their keys, and the snapshot's key ("" if none)."""
+    def keep(self, candidate: Candidate, ring: FrameRing, camera: Camera, rule: Rule | None) -> tuple[Candidate, str]:
+        """Store the key frames, found in the ring; give back the candidate with their keys, and the snapshot's key
+        ("" if none)."""
         kept = self._kept.setdefault((candidate.camera_id, candidate.id), {})
         kept |= {key.sequence: key.uri for key in candidate.key_frames if key.uri}  # by who told it before
-        frames = {key.sequence: self._picture(candidate, key) for key in candidate.key_frames}
+        frames = {key.sequence: _picture(ring, key) for key in candidate.key_frames}
         for key in candidate.key_frames:
             picture = frames[key.sequence]
             if not kept.get(key.sequence) and picture is not None:
@@ -98,12 +98,12 @@ class EvidenceKeeper:
         snapshot = "" if candidate.state is CandidateState.CLOSED else self._snapshot(candidate, camera, rule, frames)
         return candidate, snapshot
 
-    def schedule_clip(self, candidate: Candidate) -> None:
-        """Note that the seconds around this opening are wanted as a clip."""
+    def schedule_clip(self, candidate: Candidate, ring: FrameRing) -> None:
+        """Note that the seconds around this opening are wanted as a clip; the ring has them, or will."""
         start = min(candidate.started_at, candidate.opened_at) - timedelta(seconds=self._settings.before)
         end = candidate.opened_at + timedelta(seconds=self._settings.after)
         with self._changed:
-            self._pending.setdefault(candidate.camera_id, []).append(_PendingClip(candidate, start, end))
+            self._pending.setdefault(candidate.camera_id, []).append(_PendingClip(candidate, ring, start, end))
 
     def frame_seen(self, camera_id: str, captured_at: datetime) -> None:
         """Time has come this far on a camera: start the clips whose seconds are over."""
@@ -134,11 +134,6 @@ class EvidenceKeeper:
     def close(self) -> None:
         """Finish the clips in hand."""
         self._executor.shutdown(wait=True)
-
-    def _picture(self, candidate: Candidate, key: KeyFrame) -> EncodedFrame | None:
-        ring = self._rings.get(candidate.camera_id)
-        nearest = ring.nearest(key.captured_at) if ring is not None else None
-        return nearest if nearest is not None and abs(nearest.captured_at - key.captured_at) <= _SAME_MOMENT else None
 
     def _snapshot(
         self, candidate: Candidate, camera: Camera, rule: Rule | None, frames: Mapping[int, EncodedFrame | None]
@@ -173,8 +168,7 @@ class EvidenceKeeper:
             with self._changed:
                 self._changed.wait_for(lambda: self._num_in_hand < _MAX_CLIPS_IN_HAND)
                 self._num_in_hand += 1
-            ring = self._rings.get(clip.candidate.camera_id)
-            frames = ring.between(clip.start, clip.end) if ring is not None else ()
+            frames = clip.ring.between(clip.start, clip.end)
             self._executor.submit(self._write, clip.candidate, frames).add_done_callback(self._written)
 
     def _written(self, _: Future[None]) -> None:
@@ -196,3 +190,8 @@ class EvidenceKeeper:
             self._attach_clip(candidate, uri)
         except TransientError as error:
             log.warning("clip not attached", incident=candidate.id, error=str(error))
+
+
+def _picture(ring: FrameRing, key: KeyFrame) -> EncodedFrame | None:
+    nearest = ring.nearest(key.captured_at)
+    return nearest if nearest is not None and abs(nearest.captured_at - key.captured_at) <= _SAME_MOMENT else None

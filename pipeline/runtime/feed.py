@@ -23,7 +23,7 @@ from pipeline.contracts.decision import Decision, DecisionSink, Gate
 from pipeline.contracts.frame import Frame, VideoSource
 from pipeline.errors import InvalidMessage, SightlineError
 from pipeline.runtime.backlog import Backlog, Outgoing
-from pipeline.sampling.budget import Schedule
+from pipeline.sampling.thinning import Thinning
 from pipeline.settings import SamplingSettings
 from pipeline.telemetry import Metrics, hide_credentials
 from pipeline.transport.codec import Wire, end_record, frame_record
@@ -67,7 +67,7 @@ class CameraFeed:
         self._producer = producer
         self._open_source = open_source
         self._quality = settings.jpeg_quality
-        self._thinning = Thinning(max(camera.sampling.active_fps, settings.ring_fps))
+        self._thinning = Thinning.of(camera.sampling, settings)
         self._decisions = decisions
         self._metrics = metrics
         self._clock = clock
@@ -163,39 +163,6 @@ class CameraFeed:
     def _tell_state(self, is_up: bool) -> None:
         self.is_up = is_up
         self._metrics.camera_up.labels(self.camera_id).set(is_up)
-
-
-class Thinning:
-    """Which frames of one camera are worth publishing, by their own times."""
-
-    def __init__(self, fps: float) -> None:
-        self.num_missed = 0
-        """Frames that were due before the one just taken, and came, but were not read in time."""
-        self._fps = fps
-        self._schedule = Schedule(fps)
-        self._last_at: datetime | None = None
-        self._last_sequence = 0
-
-    def take(self, frame: Frame) -> bool:
-        """Whether this frame is due. A clock that was set back starts a new schedule."""
-        if self._last_at is not None and frame.captured_at < self._last_at:
-            self._schedule, self._last_at = Schedule(self._fps), None
-        if not self._schedule.take(frame.captured_at):
-            return False
-        self.num_missed = self._missed(frame)
-        self._last_at, self._last_sequence = frame.captured_at, frame.sequence
-        return True
-
-    def idle_seconds(self, now: datetime) -> float:
-        """How long from now no frame is due; at most a period, whatever happens to the clock."""
-        opens_at = self._schedule.opens_at
-        return min(max((opens_at - now).total_seconds(), 0.0), 1 / self._fps) if opens_at else 0.0
-
-    def _missed(self, frame: Frame) -> int:
-        if self._last_at is None:
-            return 0
-        num_due = round((frame.captured_at - self._last_at).total_seconds() * self._fps) - 1
-        return max(min(num_due, frame.sequence - self._last_sequence - 1), 0)
 
 
 def new_trace() -> str:

@@ -20,6 +20,7 @@ from pipeline.contracts.rule import Rule
 from pipeline.errors import InvalidMessage, StageFailed
 from pipeline.events.stage import EventStage
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
 from pipeline.telemetry import Metrics
 
@@ -83,10 +84,10 @@ class Findings:
         age_seconds = (self._clock.now() - frame.captured_at).total_seconds()
         self._metrics.frame_age.labels(frame.camera_id).set(max(age_seconds, 0.0))
 
-    def message(self, candidate: Candidate) -> CandidateMessage:
-        """The candidate with its pictures kept, as far as they can be."""
+    def message(self, candidate: Candidate, ring: FrameRing) -> CandidateMessage:
+        """The candidate with its pictures kept, as far as the ring has them and they can be."""
         rule = self._rules.get(candidate.rule_id)
-        candidate, snapshot = self._evidence.keep(candidate, self._cameras[candidate.camera_id], rule)
+        candidate, snapshot = self._evidence.keep(candidate, ring, self._cameras[candidate.camera_id], rule)
         return CandidateMessage(candidate=candidate, will_verify=self._will_verify(rule), snapshot_uri=snapshot)
 
     def clip_message(self, candidate: Candidate, clip_uri: str) -> CandidateMessage:
@@ -94,12 +95,12 @@ class Findings:
         will_verify = self._will_verify(self._rules.get(candidate.rule_id))
         return CandidateMessage(candidate=candidate, will_verify=will_verify, clip_uri=clip_uri)
 
-    def opened(self, candidate: Candidate) -> None:
+    def opened(self, candidate: Candidate, ring: FrameRing) -> None:
         """A candidate that just opened is durable."""
         self._metrics.candidates.labels(candidate.camera_id, candidate.rule_id).inc()
         delay_seconds = (self._clock.now() - candidate.opened_at).total_seconds()
         self._metrics.alert_seconds.observe(max(delay_seconds, 0.0))
-        self._evidence.schedule_clip(candidate)
+        self._evidence.schedule_clip(candidate, ring)
 
     def _will_verify(self, rule: Rule | None) -> bool:
         return self._has_reasoner and rule is not None and rule.verify == "vlm"

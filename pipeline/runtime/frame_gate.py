@@ -92,13 +92,13 @@ class FrameGate:
         camera = self._cameras.get(camera_id)
         if camera is None:
             raise InvalidMessage(f"no camera {camera_id!r} in the site file: configure it, or stop publishing it")
-        if not self._producers.admit(camera_id, message.producer):
-            self._metrics.frames_dropped.labels(camera_id, "overtaken producer").inc()
+        if why_not := self._producers.why_not(message, item.assignment):
+            self._metrics.frames_dropped.labels(camera_id, why_not).inc()
             item.done()
             return None
         if isinstance(message, StreamEnd):
             watched = self._park.find(camera, item.assignment, None)
-            self._park.stream_ended(watched)
+            self._park.stream_ended(watched, is_replay=item.record.is_replay)
             return Passed(item, watched, None)
         return self._sample(item, camera, message)
 

@@ -1,7 +1,9 @@
 """The gate's thread of a watcher: records of cameras in turn, through the gate, into batches for the models.
 
-A batch goes when it is full or its first frame has waited `cluster.batch_wait`. While the models are busy it waits
-here, records wait in the intake, the consumer pauses, and frames wait on the bus.
+A batch goes when it is full, or when its first frame has waited `cluster.batch_wait` and no other is under way: behind
+another one it would only wait, and a call of few frames costs as much as one of many. So there is one call at a time
+while little happens, and full ones side by side when much does. While the models are busy a full batch waits here,
+records wait in the intake, the consumer pauses, and frames wait on the bus.
 """
 
 from __future__ import annotations
@@ -66,11 +68,15 @@ class GateLoop:
             if passed is not None:
                 self._send_at = self._send_at if self._batch else now + self._batch_wait_seconds
                 self._batch.append(passed)
-        if self._batch and (item is None or len(self._batch) >= self._full or now >= self._send_at):
+        if self._may_go(now):
             self._send()
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS
             self._gate.sweep()
+
+    def _may_go(self, now: float) -> bool:
+        is_full = len(self._batch) >= self._full
+        return is_full or (bool(self._batch) and now >= self._send_at and self._calls.is_idle)
 
     def _send(self) -> None:
         while not self._calls.submit(self._batch, _IDLE_SECONDS):

@@ -97,6 +97,10 @@ class Handover:
         with_clip = self._found.with_clip.intersection(candidate.id for candidate in candidates)
         return Told(candidates, with_clip, self._last_alerts)
 
+    def give_back(self, camera_id: str, told: Told) -> None:
+        """What was taken belongs to the camera's next stream as well."""
+        self._found.candidates[camera_id] = list(told.candidates)
+
     def _look(self, since: datetime, num_assigned: int) -> None:
         found = _Found()
         for incident in self._open_incidents():

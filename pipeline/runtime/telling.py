@@ -20,6 +20,7 @@ from pipeline.errors import InvalidMessage
 from pipeline.runtime.findings import Findings
 from pipeline.runtime.intake import Assignment, RecordInHand
 from pipeline.runtime.ordered_work import OrderedWork, Wait
+from pipeline.sampling.ring import FrameRing
 from pipeline.telemetry import FaultLog, Metrics
 from pipeline.transport.codec import contract_record
 
@@ -52,16 +53,16 @@ class Teller:
         self._metrics = metrics
         self.work = OrderedWork("tell", _NUM_THREADS, FaultLog("candidates", done="published"), clock)
 
-    def tell(self, candidate: Candidate, assignment: Assignment) -> None:
+    def tell(self, candidate: Candidate, ring: FrameRing, assignment: Assignment) -> None:
         """Keep its pictures and publish it, unless its camera is lost meanwhile: then the next owner tells it."""
-        message = lru_cache(1)(partial(self._findings.message, candidate))
+        message = lru_cache(1)(partial(self._findings.message, candidate, ring))
 
         def job(wait: Wait) -> None:
             if assignment.is_revoked:
                 return
             self._publish(message(), wait)
             if candidate.state is CandidateState.OPENED:
-                self._findings.opened(message().candidate)
+                self._findings.opened(message().candidate, ring)
 
         self.work.put(candidate.camera_id, job)
 

@@ -76,6 +76,12 @@ class VisionCalls:
             self._changed.notify_all()
             return True
 
+    @property
+    def is_idle(self) -> bool:
+        """Every batch is answered: the models have nothing to do."""
+        with self._changed:
+            return all(call.sights is not None for call in self._calls)
+
     def take(self, timeout_seconds: float) -> Seen | None:
         """The oldest batch, once it is answered; None when it is not in time."""
         with self._changed:

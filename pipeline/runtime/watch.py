@@ -8,7 +8,7 @@ and nothing that was accepted is lost.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -25,6 +25,7 @@ from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Findings
 from pipeline.runtime.inbox import EndOfStream, FairInbox, Item, WithdrawAlert
 from pipeline.runtime.incident_note import incident_decision
+from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog, Metrics
 
@@ -44,6 +45,7 @@ class WatchLoop:
         events: EventStage,
         recorder: IncidentRecorder,
         evidence: EvidenceKeeper,
+        rings: Mapping[str, FrameRing],
         site: Site,
         *,
         has_reasoner: bool,
@@ -58,6 +60,7 @@ class WatchLoop:
         self._events = events
         self._recorder = recorder
         self._evidence = evidence
+        self._rings = rings
         self._findings = Findings(
             site, evidence, has_reasoner=has_reasoner, decisions=decisions, metrics=metrics, clock=clock
         )
@@ -106,7 +109,7 @@ class WatchLoop:
         wait_seconds = _RETRY_FROM_SECONDS
         while True:
             # Again on every try: pictures that found no room at first are still in the ring.
-            message = self._findings.message(candidate)
+            message = self._findings.message(candidate, self._rings[candidate.camera_id])
             candidate = message.candidate
             try:
                 change = self._recorder.candidate(
@@ -123,7 +126,7 @@ class WatchLoop:
                 wait_seconds = min(wait_seconds * 2, _RETRY_TO_SECONDS)
         if candidate.state is CandidateState.OPENED:
             self.num_incidents += 1
-            self._findings.opened(candidate)
+            self._findings.opened(candidate, self._rings[candidate.camera_id])
         if change is not None:
             self._told(change)
 

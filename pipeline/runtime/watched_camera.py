@@ -67,9 +67,8 @@ class WatchedCamera:
     def __init__(self, camera: Camera, assignment: Assignment, told: Told, makers: CameraMakers) -> None:
         self.id = camera.id
         self.assignment = assignment
-        self._told = told
-        self.is_over = False
-        """Its stream has ended, and all that followed from it is done; set by any thread."""
+        self.told = told
+        """What was known of it when it came here."""
         self._camera = camera
         self._makers = makers
         self._decisions = LiveDecisions(makers.skips)
@@ -89,8 +88,7 @@ class WatchedCamera:
     def rules(self) -> Rules:
         """Made when first needed; `TransientError` while the models that encode words are away."""
         if self._rules is None:
-            self._rules = self._makers.rules(self._camera, self._told)
-            self._told = Told()
+            self._rules = self._makers.rules(self._camera, self.told)
         return self._rules
 
     def withdraw_alert(self, candidate: Candidate) -> None:

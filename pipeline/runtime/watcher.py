@@ -1,7 +1,7 @@
 """Watchers: frames from the bus in, candidates onto it out. A plain class without Ray or Kafka.
 
     consumer ──► intake ──► gate ──► vision ──► decide ──► tell ──► topic `candidates`
-    (its own     by camera,  1 thread  2 calls    1 thread    4 threads, one camera
+    (its own     by camera,  1 thread  4 calls    1 thread    4 threads, one camera
      thread)     in turn     sample,   under way  tracks,     in order: pictures kept,
                              batch                rules       published until durable
 
@@ -37,20 +37,20 @@ from pipeline.runtime.intake import Intake
 from pipeline.runtime.pulse import Pulse, raise_stuck
 from pipeline.runtime.retry import Stopping, until_it_works
 from pipeline.runtime.service import Service
+from pipeline.runtime.sizing import CALLS_PER_BATCH, CONCURRENT_BATCHES
 from pipeline.runtime.telling import DeadLetterBox, Teller
 from pipeline.runtime.vision_calls import VisionCalls
 from pipeline.runtime.watched_camera import CameraMakers
 from pipeline.runtime.withdrawals import Withdrawals
 from pipeline.runtime.worker import Worker, raise_first
-from pipeline.sampling.ring import FrameRing
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.store.ledger import Ledger
 from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
-_CALLS_UNDER_WAY = 2
-"""One is seen while the next is on its way."""
+_CALLS_UNDER_WAY = CALLS_PER_BATCH * CONCURRENT_BATCHES
+"""What keeps one replica of the encoder fully at work, so that a single watcher makes Ray add another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,6 @@ class WatcherService:
         self._is_stopped = False
         self._workers: list[Worker] = []
         self._pulses = (Pulse("gate", clock), Pulse("decide", clock))
-        self._rings: dict[str, FrameRing] = {}
         self._evidence = self._evidence_keeper()
         findings = self._findings()
         self._teller = Teller(parts.publisher, parts.dead_letters, findings, metrics, clock)
@@ -179,7 +178,6 @@ class WatcherService:
         return EvidenceKeeper(
             self._parts.evidence,
             self._parts.settings.evidence,
-            self._rings,
             self._metrics,
             lambda candidate, uri: self._teller.tell_clip(candidate, uri),
             waits_for_clips=False,
@@ -198,7 +196,7 @@ class WatcherService:
     def _camera_park(self, handover: Handover) -> CameraPark:
         parts = self._parts
         makers = CameraMakers(parts.site, parts.settings, parts.vision, parts.ledger, self._metrics)
-        return CameraPark(makers, handover, self._evidence, self._rings)
+        return CameraPark(makers, handover, self._evidence)
 
     def _frame_gate(self) -> FrameGate:
         return FrameGate(

@@ -90,7 +90,7 @@ class SqlIncidentStore:
         is_later = earlier.relay_at.is_not(None) & (earlier.sequence < row.sequence)
         has_earlier = select(earlier.sequence).where(earlier.incident_id == row.incident_id, is_later).exists()
         query = select(row.incident_id, row.sequence, row.body).where(row.relay_at <= database_now(), ~has_earlier)
-        query = query.order_by(row.relay_at, row.at, row.incident_id).limit(limit).with_for_update(skip_locked=True)
+        query = query.order_by(row.relay_at, row.at).limit(limit).with_for_update(skip_locked=True)
         with self._database.writing() as connection:
             found = connection.execute(query).all()
             keys = [(taken.incident_id, taken.sequence) for taken in found]

@@ -154,6 +154,8 @@ def _refusal(server: _Server, options: Mapping[str, Any], error: Exception) -> S
         return ConfigError(f"{broker} does not know {options['sasl_mechanism']}: see bus.sasl_mechanism")
     if logs_in and (isinstance(error, errors.SaslAuthenticationFailedError) or not _is_of_kafka(error)):
         return ConfigError(f"{broker} refuses the login: see bus.username, bus.password and bus.sasl_mechanism")
+    if isinstance(error, errors.RequestTimedOutError | errors.KafkaTimeoutError):
+        return TransientError(f"{broker} takes the connection and says nothing: is it Kafka's port? See bus.servers")
     if not isinstance(error, errors.KafkaConnectionError | errors.KafkaProtocolError):
         return mapped(error)
     if not has_tls and _speaks_tls(server):

@@ -1,7 +1,8 @@
 """kafka-python's own log, brought into ours: warnings only, and each kind of them once a minute.
 
-The client logs every attempt to reach a broker that is away, several a second from each of its connections; what a
-caller must know it learns from the errors.
+The client logs every attempt to reach a broker that is away, several a second from each of its connections, and says
+five things more before a command can say the one that matters: what of that a caller must know it learns from the
+errors.
 """
 
 from __future__ import annotations
@@ -12,6 +13,17 @@ import time
 import structlog
 
 _REPEAT_AFTER_SECONDS = 60.0
+_LEAST_LEVELS = {
+    "kafka.net.manager": logging.CRITICAL,
+    "kafka.net.connection": logging.CRITICAL,
+    "kafka.net.transport": logging.CRITICAL,
+    # Warns of each of its turns that took 0.1 s (3.0.12), as they do on a busy machine, with another address of an
+    # object each time, so that no two are of one kind.
+    "kafka.net.selector": logging.ERROR,
+}
+"""Of connections, whose state the errors tell, nothing; of the event loop what fails in it."""
+_OF_CONNECTIONS = "Metadata refresh: failed"
+"""A line of another logger that is of the same kind."""
 
 
 def tame_client_log() -> None:
@@ -22,6 +34,8 @@ def tame_client_log() -> None:
     logger.setLevel(logging.WARNING)  # below it the client logs its whole configuration, password and all
     logger.addHandler(_ToStructlog())
     logger.propagate = False
+    for name, level in _LEAST_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
 
 
 class _ToStructlog(logging.Handler):
@@ -34,6 +48,8 @@ class _ToStructlog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Called under the handler's lock, from any of the client's threads."""
         kind, now = str(record.msg), time.monotonic()
+        if kind.startswith(_OF_CONNECTIONS):
+            return
         if now - self._passed_at.get(kind, -_REPEAT_AFTER_SECONDS) < _REPEAT_AFTER_SECONDS:
             return
         self._passed_at[kind] = now

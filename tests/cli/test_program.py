@@ -112,3 +112,32 @@ def test_a_module_of_this_package_needs_not_all_of_it(tmp_path: Path) -> None:
     """Reading the site file loads neither OpenCV nor a database: `check` stays quick."""
     code = "import sys, pipeline.cli.program; sys.exit(any(m in sys.modules for m in ('cv2', 'sqlalchemy', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+from pipeline.cli import main
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name in {"kafka", "ray"} else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "command", ["ingest {site}", "cluster check --site {site}", "cluster up --site {site}", "dead-letters list"]
+)
+def test_without_the_cluster_extra_its_commands_say_what_to_install(tmp_path: Path, command: str) -> None:
+    """Exit status 2 and one line, before anything is begun."""
+    site = tmp_path / "site.yaml"
+    site.write_text("cameras: [{id: yard, url: 'synthetic:yard'}]\nsettings: {bus: {servers: '127.0.0.1:9'}}\n")
+    line = [sys.executable, "-c", WITHOUT, *command.format(site=site).split()]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.endswith("pip install 'sightline[cluster]'\n")
+    assert len(done.stderr.splitlines()) == 1

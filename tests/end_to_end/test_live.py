@@ -71,7 +71,8 @@ def test_an_entry_seen_by_a_live_camera_is_told(
 
     kinds = [request.json["type"].removeprefix("sightline.incident.") for request in receiver.received]
     (incident,) = incidents_of(site, tmp_path / "data")
-    assert kinds[:2] == ["provisional", "confirmed"]
+    assert kinds[0] == "provisional"
+    assert "confirmed" in kinds  # before or after the passage is over: `closed`
     assert {request.json["subject"] for request in receiver.received} == {incident.id}
     assert incident.candidate.facts[0].text == "something entered fence"
     assert (summary.failures, summary.pending_deliveries, summary.pending_verdicts) == ((), 0, 0)

@@ -48,6 +48,15 @@ def test_uneven_times_do_not_matter() -> None:
     assert seen[1:] == [[1]] * (len(times) - 1)
 
 
+def test_a_thing_that_stands_still_is_one_track_at_the_idle_rate() -> None:
+    """Whoever comes to stand, and is looked at every five seconds for minutes, keeps the id."""
+    tracker = CameraTracker(SETTINGS)
+    active = [n / 5 for n in range(30)]
+    idle = [6.0 + 5 * n for n in range(48)]
+    seen = [ids_of(tracker.update([region(min(60 * time, 180))], at(time))) for time in (*active, *idle)]
+    assert seen[1:] == [[1]] * (len(seen) - 1)
+
+
 @pytest.mark.parametrize("fps", [10.0, 5.0])
 def test_an_occluded_walker_comes_back_under_the_same_id(fps: float) -> None:
     """Hidden for less than `track_memory`, a walker keeps the id; hidden for longer, there is a new one."""

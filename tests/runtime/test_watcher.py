@@ -15,7 +15,7 @@ from pipeline.errors import Overloaded, StageFailed, TransientError
 from pipeline.runtime.watcher import WatcherService
 from pipeline.transport.codec import Wire
 from tests.support.local import incidents_of, run_site, site_of
-from tests.support.watcher import SCENE, START, Stand, scene_frames, until, wires
+from tests.support.watcher import NEVER_LATE, SCENE, START, Stand, moved, scene_frames, until, wires
 
 
 @pytest.fixture
@@ -48,6 +48,20 @@ def test_candidates_come_with_pictures_and_a_clip(stand: Stand) -> None:
     assert all((folder / frame.uri).is_file() for frame in opened.candidate.key_frames)
     assert b"ftyp" in (folder / clip.clip_uri).read_bytes()[:16]
     assert (clip.candidate.id, opened.clip_uri) == (opened.candidate.id, "")
+
+
+def test_a_stream_that_follows_at_once_takes_no_pictures_away(tmp_path: Path) -> None:
+    """The gate is at a camera's next stream while the rules are still at the one before: each keeps its pictures."""
+    stand = Stand(tmp_path, settings={"bus": NEVER_LATE, "cluster": {"batch_frames": 512, "batch_wait": 2.0}})
+    with stand.running():
+        for seconds in (0, 3600):
+            offsets = stand.hand.give(wires(moved(scene_frames()[110:190], seconds)))
+        stand.hand.wait_for(offsets)
+    messages = stand.bus.messages()
+    assert len(set(stand.bus.opened_ids())) > 1
+    assert all(frame.uri for message in messages for frame in message.candidate.key_frames)
+    with_clip = [message.candidate.id for message in messages if message.clip_uri]
+    assert sorted(with_clip) == sorted(stand.bus.opened_ids())
 
 
 def test_a_record_is_done_only_once_its_candidates_are_durable(stand: Stand) -> None:
@@ -191,6 +205,18 @@ def test_of_two_producers_the_later_start_is_followed(stand: Stand) -> None:
         stand.hand.wait_for(stand.hand.give(mixed))
     labels = {"camera": "yard", "reason": "overtaken producer"}
     assert stand.metrics.registry.get_sample_value("sightline_frames_dropped_total", labels) == 19
+
+
+def test_a_recording_that_is_read_again_goes_on_where_it_had_come(stand: Stand, tmp_path: Path) -> None:
+    """Ingest that was killed reads a file from its beginning: what was seen is passed over, nothing is told twice."""
+    whole = Stand(tmp_path / "whole")
+    with whole.running():
+        whole.hand.wait_for(whole.hand.give(wires(scene_frames())))
+    with stand.running():
+        stand.hand.give(wires(scene_frames()[:200], ends=False, producer="1000-old"))
+        stand.hand.wait_for(stand.hand.give(wires(scene_frames(), producer="2000-new")))
+    assert stand.bus.told() == whole.bus.told()
+    assert sorted(stand.bus.opened_ids()) == sorted(whole.bus.opened_ids())
 
 
 def test_batches_go_across_cameras(tmp_path: Path) -> None:

@@ -161,3 +161,20 @@ def test_a_stream_that_begins_again_is_another_stream(
         until(lambda: service.stats()["cameras"] == 0)
     assert sorted(stand.bus.told()) == sorted(undisturbed * 2)
     assert len(set(stand.bus.opened_ids())) == len(undisturbed)
+
+
+@pytest.mark.parametrize("cut", [150, 180])
+def test_a_streams_end_in_the_replay_ends_nothing_of_the_next(tmp_path: Path, cut: int) -> None:
+    """What is open in the stream that follows is known when that one is reached."""
+    stand, undisturbed = Stand(tmp_path / "disturbed"), Stand(tmp_path / "undisturbed")
+    first = wires(moved(scene_frames()[:40], -60.0), producer="1000-one")
+    frames = [*first, *wires(scene_frames(), producer="2000-two")]
+    for each, until_frame in ((undisturbed, None), (stand, len(first) + cut)):
+        with each.running():
+            each.hand.wait_for(each.hand.give(frames[:until_frame]))
+    heir = successor(stand)
+    with heir.running():
+        heir.hand.give(frames[: len(first) + cut], is_replay=True)
+        heir.hand.wait_for(heir.hand.give(frames[len(first) + cut :]))
+    assert sorted(stand.bus.opened_ids()) == sorted(undisturbed.bus.opened_ids())
+    assert sorted(stand.bus.told()) == sorted(undisturbed.bus.told())

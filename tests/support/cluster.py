@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -74,12 +73,12 @@ def _running(site: Site, settings: Settings, num_watchers: int) -> Iterator[list
         yield services
 
 
-def _wait(is_so: Any, services: Sequence[Service]) -> None:
-    failures: list[Exception] = []
+def _wait(is_so: Callable[[], bool], services: Sequence[Service]) -> None:
+    """Until it is so; all the while the services are healthy."""
 
-    def is_so_or_fails() -> bool:
+    def is_so_and_healthy() -> bool:
         for service in services:
             service.check_health()
-        return bool(is_so())
+        return is_so()
 
-    assert wait_for(is_so_or_fails, BOUND_SECONDS), "it never came true"
+    assert wait_for(is_so_and_healthy, BOUND_SECONDS), f"never: {[dict(service.stats()) for service in services]}"

@@ -6,17 +6,16 @@ import os
 import random
 import signal
 import threading
-import time
-from collections import Counter
 from contextlib import suppress
 from typing import Any, Protocol
 
-from tests.support.cluster import ClusterUp, IngestRounds, wait_until
+from tests.support.processes import ClusterUp, IngestRounds, wait_until
 from tests.support.proxy import CuttableProxy
-from tests.support.receiver import answer
+from tests.support.receiver import Received, Receiver, Step, answer, send_raw
 from tests.support.store import PostgresServer
 
 _READY_SECONDS = 240.0
+_HANG_SECONDS = 3.0
 
 
 class Fault(Protocol):
@@ -129,33 +128,60 @@ class DatabaseStop:
         self._server.start()
 
 
-class Guards:
-    """A receiver that dedupes by the webhook's id, and the ways it is away: as a `Step` of `Receiver`.
-
-    Even while all is well, it sometimes accepts a message and does not get to say so.
-    """
+class Guards(Receiver):
+    """A receiver that dedupes by the webhook's id. Also while all is well it fails now and then, and now and then it
+    accepts a message without getting to say so."""
 
     def __init__(self, chance: random.Random) -> None:
+        super().__init__()
         self.accepted: dict[str, dict[str, Any]] = {}
         """Bodies by webhook id."""
-        self.times: Counter[str] = Counter()
-        """How often each was accepted."""
-        self.num_refused = 0
+        self.num_repeated = 0
+        """Accepted again, and dropped by its id."""
+        self.num_failed = 0
+        """Attempts that were not answered with success."""
+        self.is_away = False
         self._chance = chance
         self._lock = threading.Lock()
-        self._is_back = threading.Event()
-        self._is_back.set()
-        self._is_hanging = False
 
-    def step(self, handler: Any) -> None:
-        """Answer one request."""
+    def take(self, request: Received) -> Step:
+        """Accept or not, answer or not."""
         with self._lock:
-            is_up, luck = self._is_back.is_set(), self._chance.random()
-            is_accepted = luck < 0.95 if is_up else self._is_hanging and luck < 0.5
+            is_accepted = self._chance.random() < (0.5 if self.is_away else 0.95)
+            is_answered = self._chance.random() < 0.95
             if is_accepted:
-                self._accept(handler.server.receiver.received[-1], handler.headers["webhook-id"])
-            else:
-                self.num_refused += 1
-        if not is_up and self._is_hanging:
-            self._is_back.wait(10.0)
-        answer(204 if is_accepted and luck < 0.9 else 503)(handler)
+                self._accept(request)
+            if is_accepted and is_answered and not self.is_away:
+                return answer(204)
+            self.num_failed += 1
+            return self._chance.choice((answer(503), send_raw(b""), self._hang))
+
+    def _accept(self, request: Received) -> None:
+        number = request.headers["webhook-id"]
+        self.num_repeated += number in self.accepted
+        self.accepted[number] = request.json
+
+    def _hang(self, _handler: Any) -> None:
+        """Longer than the sender waits."""
+        self.is_closing.wait(_HANG_SECONDS)
+
+
+class ReceiverOutage:
+    """Connections are refused, or accepted and then answered with 503, with nothing, or never."""
+
+    name = "receiver"
+    can_strike = True
+
+    def __init__(self, guards: Guards, proxy: CuttableProxy, chance: random.Random) -> None:
+        self._guards = guards
+        self._proxy = proxy
+        self._chance = chance
+
+    def strike(self) -> None:
+        self._guards.is_away = True
+        if self._chance.random() < 0.5:
+            self._proxy.cut()
+
+    def mend(self) -> None:
+        self._guards.is_away = False
+        self._proxy.mend()

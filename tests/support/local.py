@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pipeline.app.local import build_local
 from pipeline.app.stores import Stores, open_stores
@@ -53,7 +54,7 @@ def run_site(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
     metrics: Metrics | None = None,
-    **pace: float,
+    **pace: Any,
 ) -> RunSummary:
     """From start to the end of all sources, as fast as possible unless told otherwise."""
     settings = settings_of(site, folder)

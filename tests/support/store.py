@@ -81,7 +81,8 @@ class PostgresServer:
         assert done.returncode == 0, f"{program}: {done.stderr}"
 
 
-def _postgres_programs() -> Path:
+def postgres_programs() -> Path:
+    """The folder of `initdb` and `pg_ctl`; skips without them, fails in CI."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
     if not found and on_path is None:
@@ -93,7 +94,7 @@ def _postgres_programs() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A running server with an empty migrated database `migrated` to copy."""
-    server = PostgresServer(_postgres_programs())
+    server = PostgresServer(postgres_programs())
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE migrated")
     database = Database(server.url("migrated"))

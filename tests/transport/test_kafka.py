@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,14 @@ def test_a_broker_that_cannot_be_reached_is_told_in_so_many_words(servers: str, 
     assert words.format(port=port) in bus.examine()[0]
     with pytest.raises(TransientError, match=r"bus\.servers"):
         bus.consumer()
+
+
+def test_a_port_that_says_nothing_is_named() -> None:
+    """Something listens and takes the connection, and is no broker, or a broker that hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        bus = KafkaBus(BusSettings(servers=address), "test", connect_seconds=0.3)
+        assert f"the broker {address} takes the connection and says nothing" in bus.examine()[-1]
 
 
 def test_one_server_of_several_suffices(broker_port: int, prefix: str) -> None:
@@ -227,3 +236,15 @@ def test_the_client_says_a_thing_once() -> None:
         log.debug("password hunter2")
     assert [event["said"] for event in events] == ["attempt 0 failed", "another thing"]
     assert {event["log_level"] for event in events} == {"warning"}
+
+
+def test_what_the_errors_tell_is_not_logged_too() -> None:
+    """Turns of its loop that a busy machine made long, and connections that failed, are no news; a failed loop is."""
+    tame_client_log()
+    loop = logging.getLogger("kafka.net.selector")
+    with capture_logs() as events:
+        loop.warning("Task <kafka.net.selector.Task object at 0x7f57> ran for 0.144s (>0.100s threshold).")
+        logging.getLogger("kafka.net.manager").error("Connection failed: 111 ECONNREFUSED")
+        logging.getLogger("kafka.cluster").error("Metadata refresh: failed %s", "Cancelled")
+        loop.error("IO loop crashed")
+    assert [event["said"] for event in events] == ["IO loop crashed"]
