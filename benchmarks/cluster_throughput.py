@@ -1,7 +1,7 @@
 """Frames a second from Kafka to committed offset, with models that take no time: what the runtime itself costs.
 
 Naive: a consumer that makes one Serve request a frame, 64 at a time, and commits when all are answered. This
-pipeline: the real watcher, whose frames go to the real encoder's host in calls of half a batch. Both are one process
+pipeline: the real watcher, whose frames go to the real encoder's host in calls of up to a batch. Both are one process
 each, with one replica of an encoder, on frames that are on the bus already. They take turns, and each turn is a
 consumer group of its own that begins at the first frame; its rate is the slope from its first commit to its last.
 
@@ -294,7 +294,7 @@ def prepared(num_frames: int) -> Iterator[tuple[Stand, bytes]]:
         jpegs = pictures(24, SIZE_PX, grain=0.5)
         publish_all(bus, [Camera(number, jpegs, SIZE_PX) for number in range(CAMERAS)], num_frames, FPS)
         given = application_of(serve_config(load_site(site_path), settings, str(site_path)), ENCODER)
-        ours = with_toy_models(given, settings, 0.0)
+        ours = with_toy_models(given)
         with closing(RayCluster(num_cpus=4)) as cluster:
             cluster.deploy({"proxy_location": "Disabled", "applications": [ours, naive_application()]})
             while not all(application.status == RUNNING for application in cluster.applications()):
@@ -309,11 +309,11 @@ def main() -> None:
     given = parse()
     turns: dict[str, list[Commits]] = {"naive": [], "this pipeline": [], "with the gate": []}
     with prepared(given.frames) as (stand, jpeg):
+        size = (given.frames, given.seconds)
         for number in range(given.rounds):
-            size = (given.frames, given.seconds)
             turns["naive"].append(turn(stand, NaiveSide, f"naive-{number}", *size))
             turns["this pipeline"].append(turn(stand, WatcherSide, f"ours-{number}", *size, has_gate=False))
-            turns["with the gate"].append(turn(stand, WatcherSide, f"gate-{number}", *size, has_gate=True))
+        turns["with the gate"].append(turn(stand, WatcherSide, "gate", *size, has_gate=True))
         paced = (given.paced_fps, given.seconds)
         latencies = {
             "naive": latency(stand, NaiveSide, "paced-naive", *paced),
@@ -335,7 +335,7 @@ def main() -> None:
 def report(turns: dict[str, list[Commits]], latencies: dict[str, dict[str, float]], copied: dict[str, object]) -> None:
     """The tables."""
     naive = statistics.median(one.rate for one in turns["naive"])
-    names = sorted(set(PROCESSES.values())) + ["rest"]
+    names = [*sorted(set(PROCESSES.values())), "rest"]
     rows = []
     for name, each in turns.items():
         rates = [one.rate for one in each]

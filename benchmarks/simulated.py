@@ -169,7 +169,9 @@ class DoneNoted:
         self._on_done(record)
 
 
-def watcher(site: Site, settings: Settings, vision: Vision, group: str, on_done: OnDone) -> WatcherService:
+def watcher(
+    site: Site, settings: Settings, vision: Vision, group: str, on_done: OnDone, metrics: Metrics | None = None
+) -> WatcherService:
     """The real service in this process, as `pipeline.app` makes it but for its group and the note of what is done."""
     bus = KafkaBus(settings.bus, group)
     stores = open_stores(settings)
@@ -190,7 +192,7 @@ def watcher(site: Site, settings: Settings, vision: Vision, group: str, on_done:
         ledger=Ledger(stores.decisions),
         on_close=(publisher.close, vision.close, stores.close),
     )
-    return WatcherService(parts, Metrics(), SystemClock())
+    return WatcherService(parts, metrics or Metrics(), SystemClock())
 
 
 def resident_mib(pid: int | str = "self") -> float:

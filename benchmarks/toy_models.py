@@ -19,7 +19,7 @@ from pipeline.contracts.observation import Sight, TextEncoder
 from pipeline.runtime.serve import EncoderHost
 from pipeline.runtime.served import ENCODER
 from pipeline.runtime.sizing import call_limits
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import load_settings
 from pipeline.site import load_site
 
 NAIVE = "naive"
@@ -28,22 +28,24 @@ NAIVE_REQUESTS = 256
 
 
 class ToyVision:
-    """A `Vision` that sees nothing, and takes so long for a batch, one at a time, as one GPU would."""
+    """A `Vision` that sees nothing, and takes so long for a batch and for each of its frames, one batch at a time, as
+    one GPU would."""
 
     model_ids: Mapping[str, str] = {"detector": "toy"}
     words: TextEncoder | None = None
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, batch_seconds: float, frame_seconds: float) -> None:
+        self._batch_seconds = batch_seconds
+        self._frame_seconds = frame_seconds
         self._device = threading.Lock()
 
     def warm_up(self) -> None:
         """Nothing to load."""
 
     def see(self, frames: Sequence[SampledFrame]) -> list[Sight]:
-        if self._seconds:
+        if seconds := self._batch_seconds + len(frames) * self._frame_seconds:
             with self._device:
-                time.sleep(self._seconds)
+                time.sleep(seconds)
         return [Sight(()) for _ in frames]
 
     def close(self) -> None:
@@ -51,11 +53,11 @@ class ToyVision:
 
 
 def encoder(arguments: Mapping[str, str]) -> Any:
-    """The application `encoder` with toy models; `seconds` a batch."""
+    """The application `encoder` with toy models."""
     site = load_site(Path(arguments["site"]))
     settings = load_settings(site.settings)
     limits = call_limits(settings.cluster, settings.bus)
-    build = partial(ToyVision, float(arguments["seconds"]))
+    build = partial(ToyVision, float(arguments["batch_seconds"]), float(arguments["frame_seconds"]))
     return ray.serve.deployment(EncoderHost, name=ENCODER).bind(build, limits, settings.cluster.batch_wait)
 
 
@@ -63,7 +65,7 @@ def encoder(arguments: Mapping[str, str]) -> Any:
 class NaiveEncoder:
     """What Ray's tutorials begin with."""
 
-    async def __call__(self, jpeg: bytes) -> list[str]:
+    async def __call__(self, _jpeg: bytes) -> list[str]:
         return []
 
 
@@ -88,14 +90,15 @@ def application_of(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(next(application for application in config["applications"] if application["name"] == name))
 
 
-def with_toy_models(application: Mapping[str, Any], settings: Settings, seconds: float) -> dict[str, Any]:
+def with_toy_models(
+    application: Mapping[str, Any], batch_seconds: float = 0.0, frame_seconds: float = 0.0
+) -> dict[str, Any]:
     """The application `encoder`, with toy models in place of those of the site file."""
-    limits = call_limits(settings.cluster, settings.bus)
     environment = {**application["runtime_env"]["env_vars"], "PYTHONPATH": str(Path(__file__).parent)}
-    assert str(limits.message_bytes) in environment.values()
+    times = {"batch_seconds": str(batch_seconds), "frame_seconds": str(frame_seconds)}
     return {
         **application,
         "import_path": f"{Path(__file__).stem}:encoder",
-        "args": {**application["args"], "seconds": str(seconds)},
+        "args": {**application["args"], **times},
         "runtime_env": {"env_vars": environment},
     }

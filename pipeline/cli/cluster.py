@@ -53,7 +53,7 @@ def up(
         typer.Option("--address", metavar="HOST:PORT", help="Use this Ray cluster (or auto) instead of starting one."),
     ] = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="With --address: return once everything runs, and leave it running.")
+        bool, typer.Option("--detach", help="With --address: return once all runs, or cannot; what runs goes on.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,7 +84,9 @@ def up(
         status = settle(cluster, [one["name"] for one in config["applications"]], stop)
         if status == 0 and not detach:
             status = watch_until(cluster, settings, screen, stop) or interruption.exit_status
-        if not (detach and status == 0):
+        if detach:
+            err().print("what runs goes on: sightline cluster down stops it")
+        else:
             err().print("the stages drain and stop")
             cluster.stop_applications()
     if status:

@@ -71,7 +71,7 @@ class SampledFrame:
     """A frame that passed the gate and the budget."""
 
     frame: Frame | EncodedFrame
-    """As pixels where the camera is read in this process, as JPEG where the frame came over a bus."""
+    """As JPEG in both runtimes, so that they see the same; as pixels where somebody has them and wants no more."""
     motion: Motion
     thumbnail: NDArray[np.uint8]
     """Luma, shape (36, 64), uint8: for choosing frames that differ."""

@@ -22,8 +22,8 @@ _LEAST_LEVELS = {
     "kafka.net.selector": logging.ERROR,
 }
 """Of connections, whose state the errors tell, nothing; of the event loop what fails in it."""
-_OF_CONNECTIONS = "Metadata refresh: failed"
-"""A line of another logger that is of the same kind."""
+_OF_CONNECTIONS = ("KafkaConnectionError", "Metadata refresh: failed", "No node available")
+"""Words in lines of other loggers that are of the same kind."""
 
 
 def tame_client_log() -> None:
@@ -47,10 +47,11 @@ class _ToStructlog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called under the handler's lock, from any of the client's threads."""
-        kind, now = str(record.msg), time.monotonic()
-        if kind.startswith(_OF_CONNECTIONS):
+        said = record.getMessage()
+        if any(words in said for words in _OF_CONNECTIONS):
             return
+        kind, now = str(record.msg), time.monotonic()
         if now - self._passed_at.get(kind, -_REPEAT_AFTER_SECONDS) < _REPEAT_AFTER_SECONDS:
             return
         self._passed_at[kind] = now
-        structlog.get_logger().warning("the Kafka client says", said=record.getMessage(), by=record.name)
+        structlog.get_logger().warning("the Kafka client says", said=said, by=record.name)

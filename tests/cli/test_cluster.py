@@ -20,7 +20,8 @@ from pipeline.errors import ConfigError
 from pipeline.runtime.ray_cluster import ApplicationState, what_was_raised
 from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
-from tests.support.broker import running_broker
+from tests.support.broker import free_port, running_broker
+from tests.support.sasl_gate import SaslGate
 from tests.support.store import followed, make_candidate, opened, sqlite_url
 
 SITE = """
@@ -86,6 +87,19 @@ def test_check_says_what_is_missing(site: Path, broker: str, monkeypatch: pytest
     assert "batches of 32 frames, calls of 16" in shown
     assert "the topic cli.frames is missing" in told
     assert "SQLite is a file of one machine" in told
+
+
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_a_broker_that_demands_a_login_is_one_line(
+    site: Path, broker: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It closes the connection without a word; what that may mean is said, and nothing is started."""
+    with SaslGate(int(broker.rpartition(":")[2]), free_port(), {}) as gate:
+        monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{gate.port}")
+        status, _, told = cluster(command, "--site", site)
+    assert status == 1
+    (line,) = [line for line in told.splitlines() if "SQLite" not in line]
+    assert line.endswith("closes the connection: if it demands a login, set bus.security to sasl_plaintext")
 
 
 def test_check_refuses_a_configuration_that_was_broken_by_hand(site: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 from tests.support.broker import free_port, running_broker
 from tests.support.ingest import mjpeg_camera
 from tests.support.published import frames_of, read_back, settings_of
+from tests.support.sasl_gate import SaslGate
 
 YARD = "{id: yard, url: 'synthetic:yard?seed=3&seconds=4&size=320x180'}"
 
@@ -99,6 +100,18 @@ def test_a_site_without_a_broker_is_refused(tmp_path: Path, monkeypatch: pytest.
     status, _, said = ingest(path)
     assert status == 2
     assert "KAFKA_BOOTSTRAP_SERVERS" in said
+
+
+def test_a_refused_login_ends_it(broker: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit status 2 and where to look: trying again would not help."""
+    monkeypatch.setenv("SIGHTLINE_BUS__PASSWORD", "hunter2")
+    with SaslGate(broker, free_port(), {"cam": "another"}) as gate:
+        site = write_site(tmp_path, settings_of(gate.port, "cli-login"))
+        site.write_text(site.read_text().replace("bus: {", "bus: {security: sasl_plaintext, username: cam, "))
+        status, _, said = ingest(site, "--speed", 0)
+    assert status == 2
+    assert said.splitlines()[-1].endswith("refuses the login: see bus.username, bus.password and bus.sasl_mechanism")
+    assert "hunter2" not in said
 
 
 @contextmanager

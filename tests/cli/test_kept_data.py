@@ -46,7 +46,8 @@ def kept(tmp_path: Path) -> Path:
             sequence=1, kind=kind, at=seen.opened_at, incident=seen.model_copy(update={"last_change": 1})
         )
         assert stores.incidents.commit(change, owed)
-    stores.outbox.mark_dead(dead.id, "answered 500", START)
+    assert stores.outbox.claim_due("test", START, 60.0) is not None
+    stores.outbox.mark_dead(dead.id, "test", "answered 500", START)
     too_short = count(Gate.PREDICATE, "not long enough", max_value=12.0, min_value=0.0, threshold=45.0)
     stores.decisions.add([count(Gate.SAMPLING, "motion", passed=True, rule=NO_RULE, count=50)])
     stores.decisions.add([count(Gate.PREDICATE, "nothing entered", rule="entry", count=50), too_short])

@@ -40,7 +40,9 @@ def test_an_overtaken_process_is_told_of_once() -> None:
     assert (log["camera"], log["dropped"], log["followed"]) == ("yard", EARLY, LATE)
 
 
-@pytest.mark.parametrize(("camera", "assignment"), [("attic", ASSIGNMENT), ("yard", Assignment(2))], ids=str)
+@pytest.mark.parametrize(
+    ("camera", "assignment"), [("attic", ASSIGNMENT), ("yard", Assignment(2))], ids=["camera", "assignment"]
+)
 def test_what_is_known_is_of_one_camera_while_it_is_ours(camera: str, assignment: Assignment) -> None:
     """Another camera may come from the earlier process, and so may this one once it was another watcher's."""
     producers = Producers()

@@ -15,6 +15,9 @@ from pipeline.contracts.decision import Decision
 from pipeline.contracts.frame import Frame, Motion, SampledFrame
 from pipeline.contracts.observation import Region
 from pipeline.contracts.values import Box, Image
+from pipeline.perception.detector import MotionDetector
+from pipeline.perception.vision import LocalVision
+from pipeline.settings import PerceptionSettings
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORDS = ("<unk>", "<pad>", "<s>", "</s>", "a", "person", "climbs", "the", "fence", "dog")
@@ -57,6 +60,12 @@ class MeanEncoder:
 
     def close(self) -> None:
         pass
+
+
+def small_vision() -> LocalVision:
+    """Motion and mean colours: quick, and it looks at pixels."""
+    settings = PerceptionSettings(threads=1)
+    return LocalVision(MotionDetector(settings), MeanEncoder(), settings)
 
 
 def at(seconds: float) -> datetime:

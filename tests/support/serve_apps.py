@@ -27,7 +27,7 @@ from pipeline.runtime.serve import EncoderHost, ServiceHost, VlmHost
 from pipeline.runtime.sizing import MESSAGE_VARIABLE, call_limits
 from pipeline.settings import BusSettings, ClusterSettings
 from pipeline.telemetry import Metrics
-from tests.support.perception import START
+from tests.support.perception import START, small_vision
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = call_limits(ClusterSettings(batch_frames=32), BusSettings())
@@ -131,6 +131,11 @@ class ToyWords:
 def eyes(args: dict[str, str]) -> Any:
     folder = Path(args["folder"])
     return serve.deployment(EncoderHost, name="encoder").bind(partial(ToyVision, folder), LIMITS, 0.005)
+
+
+def small_eyes(args: dict[str, str]) -> Any:
+    """The models of `tests.support.perception.small_vision`."""
+    return serve.deployment(EncoderHost, name="encoder").bind(small_vision, LIMITS, 0.005)
 
 
 class ToyVlm:

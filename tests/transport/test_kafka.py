@@ -246,5 +246,6 @@ def test_what_the_errors_tell_is_not_logged_too() -> None:
         loop.warning("Task <kafka.net.selector.Task object at 0x7f57> ran for 0.144s (>0.100s threshold).")
         logging.getLogger("kafka.net.manager").error("Connection failed: 111 ECONNREFUSED")
         logging.getLogger("kafka.cluster").error("Metadata refresh: failed %s", "Cancelled")
+        logging.getLogger("kafka.coordinator").error("Error sending %s", "[KafkaConnectionError: 111 ECONNREFUSED]")
         loop.error("IO loop crashed")
     assert [event["said"] for event in events] == ["IO loop crashed"]
