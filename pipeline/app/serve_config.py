@@ -25,7 +25,10 @@ BUILDERS = "pipeline.app.cluster"
 OWN_VLM_CALLS = 4
 """Requests in one replica of the vision-language model: one at work, the others prepared meanwhile."""
 
-_POLICY = "pipeline.runtime.autoscale:OldestAgePolicy"
+_AGE_POLICY = "pipeline.runtime.autoscale:OldestAgePolicy"
+_FRAMES_POLICY = "pipeline.runtime.autoscale:FramesInHandPolicy"
+_VERDICT_AGE_SHARE = 0.25
+"""Of `reasoning.deadline`, after which a verdict is given up: one that waits longer asks for more reasoners."""
 _METRICS_EVERY_SECONDS = 2.0
 """Ray's own is 10: a burst would be half over before anybody saw it. Ray warns that a variable of the environment
 will take its place; no version up to 2.60 reads that."""
@@ -95,12 +98,16 @@ def _deployments(
     cluster = settings.cluster
     yield WATCHERS, _pulling(_at_most(cluster.watchers, settings.bus.partitions), settings), _policy(settings)
     if needs_encoder(models):
-        calls = (limits.max_ongoing_calls, limits.max_queued_calls, limits.target_ongoing_calls)
-        yield ENCODER, _called(cluster.encoder, settings, *calls), None
-    yield REASONERS, _pulling(_at_most(cluster.reasoners, settings.bus.partitions), settings), _policy(settings)
+        policy = {"policy_function": _FRAMES_POLICY, "policy_kwargs": {"frames_limit": limits.target_ongoing_frames}}
+        calls = (limits.max_ongoing_calls, limits.max_queued_calls)
+        yield ENCODER, _called(_at_least_one(cluster.encoder), settings, *calls), policy
+    reasoners = _pulling(_at_most(cluster.reasoners, settings.bus.partitions), settings)
+    yield REASONERS, reasoners, _policy(settings, **_verdict_limits(settings))
     if has_own_vlm(models):
         queued = 2 * settings.reasoning.workers
-        yield VLM, _called(cluster.vlm, settings, OWN_VLM_CALLS, queued, OWN_VLM_CALLS / 2), None
+        vlm = _called(cluster.vlm, settings, OWN_VLM_CALLS, queued)
+        vlm["autoscaling_config"]["target_ongoing_requests"] = OWN_VLM_CALLS / 2
+        yield VLM, vlm, None
     yield ALERTING, _pulling(cluster.alerting, settings), _policy(settings)
 
 
@@ -118,12 +125,20 @@ def _application(
     return application if policy is None else {**application, "autoscaling_policy": policy}
 
 
-def _policy(settings: Settings) -> dict[str, Any]:
+def _policy(settings: Settings, **more_limits: float) -> dict[str, Any]:
     limits = {
         "age_limit_seconds": settings.cluster.oldest_frame_limit,
         "lag_limit": float(settings.bus.in_flight),
+        **more_limits,
     }
-    return {"policy_function": _POLICY, "policy_kwargs": limits}
+    return {"policy_function": _AGE_POLICY, "policy_kwargs": limits}
+
+
+def _verdict_limits(settings: Settings) -> dict[str, float]:
+    return {
+        "verdict_age_limit_seconds": _VERDICT_AGE_SHARE * settings.reasoning.deadline,
+        "verdicts_limit": float(settings.reasoning.workers),
+    }
 
 
 def _at_most(replicas: Replicas, partitions: int) -> Replicas:
@@ -132,24 +147,17 @@ def _at_most(replicas: Replicas, partitions: int) -> Replicas:
     return replicas.model_copy(update={"max": most, "min": min(replicas.min, most)})
 
 
+def _at_least_one(replicas: Replicas) -> Replicas:
+    return replicas.model_copy(update={"min": max(replicas.min, 1)})
+
+
 def _pulling(replicas: Replicas, settings: Settings) -> dict[str, Any]:
     """A stage that pulls always has somebody who looks whether there is work."""
-    return {
-        "max_ongoing_requests": _STATUS_CALLS,
-        **_common(replicas, settings),
-        "autoscaling_config": _scaling(replicas.model_copy(update={"min": max(replicas.min, 1)}), settings),
-    }
+    return {"max_ongoing_requests": _STATUS_CALLS, **_common(_at_least_one(replicas), settings)}
 
 
-def _called(
-    replicas: Replicas, settings: Settings, max_ongoing: int, max_queued: int, target_ongoing: float
-) -> dict[str, Any]:
-    return {
-        "max_ongoing_requests": max_ongoing,
-        "max_queued_requests": max_queued,
-        **_common(replicas, settings),
-        "autoscaling_config": {"target_ongoing_requests": target_ongoing, **_scaling(replicas, settings)},
-    }
+def _called(replicas: Replicas, settings: Settings, max_ongoing: int, max_queued: int) -> dict[str, Any]:
+    return {"max_ongoing_requests": max_ongoing, "max_queued_requests": max_queued, **_common(replicas, settings)}
 
 
 def _common(replicas: Replicas, settings: Settings) -> dict[str, Any]:
@@ -158,6 +166,7 @@ def _common(replicas: Replicas, settings: Settings) -> dict[str, Any]:
         "health_check_period_s": _HEALTH_PERIOD_SECONDS,
         "health_check_timeout_s": _HEALTH_TIMEOUT_SECONDS,
         "ray_actor_options": {"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
+        "autoscaling_config": _scaling(replicas, settings),
     }
 
 

@@ -172,7 +172,7 @@ def check(
     if config_path is not None:
         check_config(_read_yaml(config_path), settings)
     limits = call_limits(settings.cluster, settings.bus)
-    out().print(f"batches of {limits.batch_frames} frames, calls of {limits.call_frames}: the limits fit together")
+    out().print(f"calls of {limits.batch_frames} frames in {limits.message_bytes} bytes: the limits fit together")
     problems = [*_bus_problems(settings), *_database_problems(settings, is_one_machine=False)]
     for problem in problems:
         say_error(problem)

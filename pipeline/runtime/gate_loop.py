@@ -41,7 +41,7 @@ class GateLoop:
         self._handover = handover
         self._gate = gate
         self._calls = calls
-        self._full = max(settings.batch_frames // 2, 1)
+        self._full = settings.batch_frames
         self._batch_wait_seconds = settings.batch_wait
         self._stop = stop
         self._pulse = pulse
@@ -68,15 +68,14 @@ class GateLoop:
             if passed is not None:
                 self._send_at = self._send_at if self._batch else now + self._batch_wait_seconds
                 self._batch.append(passed)
-        if self._may_go(now):
+        if self._may_go(has_waited=item is None or now >= self._send_at):
             self._send()
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS
             self._gate.sweep()
 
-    def _may_go(self, now: float) -> bool:
-        is_full = len(self._batch) >= self._full
-        return is_full or (bool(self._batch) and now >= self._send_at and self._calls.is_idle)
+    def _may_go(self, *, has_waited: bool) -> bool:
+        return len(self._batch) >= self._full or (bool(self._batch) and has_waited and self._calls.is_idle)
 
     def _send(self) -> None:
         while not self._calls.submit(self._batch, _IDLE_SECONDS):

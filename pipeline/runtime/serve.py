@@ -11,6 +11,7 @@ A constructor that raises `ConfigError` makes its application fail with that mes
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from pipeline.contracts.assessment import Answer, Prompt, VisionLanguageModel
 from pipeline.contracts.frame import SampledFrame
 from pipeline.contracts.observation import Sight, Vision
 from pipeline.errors import ConfigError, InvalidMessage, SightlineError, StageFailed, TransientError
-from pipeline.runtime.autoscale import BUSY_STAT
+from pipeline.runtime.autoscale import BUSY_STAT, FRAMES_STAT
 from pipeline.runtime.mirror import MetricsMirror
 from pipeline.runtime.served import VisionCard
 from pipeline.runtime.service import Service
@@ -90,6 +91,7 @@ class EncoderHost:
         self._batch_frames = limits.batch_frames
         self._pool = ThreadPoolExecutor(CONCURRENT_BATCHES, thread_name_prefix="encoder")
         self._failures = FailureCount("the encoder")
+        self._in_hand = MeanInHand()
         self._vision = in_plain_thread(lambda: patiently("encoder", lambda: _warm(build())))
         self._batched = serve.batch(
             max_batch_size=limits.batch_frames,
@@ -102,7 +104,11 @@ class EncoderHost:
         """One answer a frame, in order; an error when there can be none now."""
         if len(frames) > self._batch_frames:
             return ConfigError(f"a call of {len(frames)} frames, but cluster.batch_frames is {self._batch_frames} here")
-        answer: Sights | SightlineError = await self._batched(frames)
+        self._in_hand.add(len(frames))
+        try:
+            answer: Sights | SightlineError = await self._batched(frames)
+        finally:
+            self._in_hand.add(-len(frames))
         return answer
 
     async def encode_texts(self, texts: list[str]) -> NDArray[Any] | SightlineError:
@@ -122,6 +128,10 @@ class EncoderHost:
     def check_health(self) -> None:
         """`StageFailed` once calls in a row have failed of something nobody foresaw."""
         self._failures.check()
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `autoscale.py` decides from."""
+        return {FRAMES_STAT: self._in_hand.read()}
 
     def __del__(self) -> None:
         if (vision := getattr(self, "_vision", None)) is not None:
@@ -213,6 +223,35 @@ class CpuUsage:
         (wall, cpu), self._last = self._last, (time.monotonic(), time.process_time())
         elapsed_seconds = max(self._last[0] - wall, 1e-3)
         return min((self._last[1] - cpu) / elapsed_seconds / self._num_cpus, 1.0)
+
+
+class MeanInHand:
+    """How many there were in hand, on average over time since it was last asked. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0
+        self._times_seconds = 0.0
+        self._read_at = self._changed_at = time.monotonic()
+
+    def add(self, number: int) -> None:
+        """So many more, or fewer."""
+        with self._lock:
+            self._until_now()
+            self._number += number
+
+    def read(self) -> float:
+        """Since the last reading."""
+        with self._lock:
+            self._until_now()
+            mean = self._times_seconds / max(self._changed_at - self._read_at, 1e-3)
+            self._read_at, self._times_seconds = self._changed_at, 0.0
+            return mean
+
+    def _until_now(self) -> None:
+        now = time.monotonic()
+        self._times_seconds += self._number * (now - self._changed_at)
+        self._changed_at = now
 
 
 def in_plain_thread(call: Callable[[], Result]) -> Result:

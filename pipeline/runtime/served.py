@@ -180,7 +180,7 @@ def calls_of(frames: Sequence[SampledFrame], limits: CallLimits) -> Iterator[lis
     num_bytes = 0
     for frame in frames:
         size = len(frame.frame.jpeg) if isinstance(frame.frame, EncodedFrame) else frame.frame.pixels.nbytes
-        if call and (len(call) == limits.call_frames or num_bytes + size > limits.call_bytes):
+        if call and (len(call) == limits.batch_frames or num_bytes + size > limits.call_bytes):
             yield call
             call, num_bytes = [], 0
         call.append(frame)

@@ -1,9 +1,9 @@
 """How much goes into one call between two stages: every limit follows from `cluster.batch_frames` and
 `bus.max_message_bytes`.
 
-A batch of the encoder is made of calls of half its size, so that two watchers fill it and none waits for a third.
-Ray Serve takes the rest as options of a deployment and as variables of the environment; nothing else relates them,
-so they are made here and checked where a replica starts.
+A full call is a full batch of the encoder; smaller calls, of watchers with little to ask, become batches there. Ray
+Serve takes the rest as options of a deployment and as variables of the environment; nothing else relates them, so they
+are made here and checked where a replica starts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pipeline.settings import BusSettings, ClusterSettings
 
 CONCURRENT_BATCHES = 2
 """One is decoded while the model has the other."""
-CALLS_PER_BATCH = 2
 MESSAGE_VARIABLE = "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
 """Bytes; Ray's default is 4 MB, read once by every process of Serve."""
 
@@ -34,26 +33,23 @@ class CallLimits:
     """The sizes that belong together."""
 
     batch_frames: int
-    """Most frames of one batch of the encoder."""
-    call_frames: int
-    """Most frames of one call."""
+    """Most frames of one call, and of one batch of the encoder."""
     call_bytes: int
     """Most bytes of pictures in one call; one frame may always go."""
     max_ongoing_calls: int
     """Calls in one replica: two batches at work and one that fills, were every call of one frame only."""
     max_queued_calls: int
     """Calls that wait in one caller for a replica; the next is refused."""
-    target_ongoing_calls: float
-    """Calls in one replica above which another replica is wanted: three quarters of what keeps it fully at work."""
+    target_ongoing_frames: float
+    """Frames in one replica above which another replica is wanted: three quarters of what keeps it fully at work."""
     message_bytes: int
     """Longest message between two processes of Serve."""
 
 
 def call_limits(cluster: ClusterSettings, bus: BusSettings) -> CallLimits:
     """What follows from the settings; `ConfigError` when no message could carry a call."""
-    call_frames = max(cluster.batch_frames // CALLS_PER_BATCH, 1)
     call_bytes = max(_CALL_BYTES, bus.max_message_bytes)
-    message_bytes = call_bytes + call_frames * _FRAME_OVERHEAD_BYTES + _MESSAGE_OVERHEAD_BYTES
+    message_bytes = call_bytes + cluster.batch_frames * _FRAME_OVERHEAD_BYTES + _MESSAGE_OVERHEAD_BYTES
     if message_bytes > _LARGEST_MESSAGE_BYTES:
         raise ConfigError(
             f"a call would be of {message_bytes} bytes, the most is {_LARGEST_MESSAGE_BYTES}: lower "
@@ -61,11 +57,10 @@ def call_limits(cluster: ClusterSettings, bus: BusSettings) -> CallLimits:
         )
     return CallLimits(
         batch_frames=cluster.batch_frames,
-        call_frames=call_frames,
         call_bytes=call_bytes,
         max_ongoing_calls=cluster.batch_frames * (CONCURRENT_BATCHES + 1),
-        max_queued_calls=2 * CALLS_PER_BATCH * CONCURRENT_BATCHES,
-        target_ongoing_calls=0.75 * CALLS_PER_BATCH * CONCURRENT_BATCHES,
+        max_queued_calls=4 * CONCURRENT_BATCHES,
+        target_ongoing_frames=0.75 * CONCURRENT_BATCHES * cluster.batch_frames,
         message_bytes=message_bytes,
     )
 

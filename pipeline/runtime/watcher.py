@@ -37,7 +37,7 @@ from pipeline.runtime.intake import Intake
 from pipeline.runtime.pulse import Pulse, raise_stuck
 from pipeline.runtime.retry import Stopping, until_it_works
 from pipeline.runtime.service import Service
-from pipeline.runtime.sizing import CALLS_PER_BATCH, CONCURRENT_BATCHES
+from pipeline.runtime.sizing import CONCURRENT_BATCHES
 from pipeline.runtime.telling import DeadLetterBox, Teller
 from pipeline.runtime.vision_calls import VisionCalls
 from pipeline.runtime.watched_camera import CameraMakers
@@ -49,8 +49,8 @@ from pipeline.store.ledger import Ledger
 from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
-_CALLS_UNDER_WAY = CALLS_PER_BATCH * CONCURRENT_BATCHES
-"""What keeps one replica of the encoder fully at work, so that a single watcher makes Ray add another."""
+_CALLS_UNDER_WAY = 2 * CONCURRENT_BATCHES
+"""Twice what keeps one replica of the encoder fully at work, so that a single watcher makes Ray add another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def test_check_says_what_is_missing(site: Path, broker: str, monkeypatch: pytest
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", broker)
     status, shown, told = cluster("check", "--site", site)
     assert status == 1
-    assert "batches of 32 frames, calls of 16" in shown
+    assert "calls of 32 frames" in shown
     assert "the topic cli.frames is missing" in told
     assert "SQLite is a file of one machine" in told
 

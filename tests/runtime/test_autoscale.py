@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.runtime.autoscale import Load, OldestAgePolicy, loads_of, wanted_replicas
+from pipeline.runtime.autoscale import FramesInHandPolicy, Limits, Load, OldestAgePolicy, loads_of, wanted_replicas
 
 LIMIT = 2.0
 LAG = 64.0
@@ -15,11 +15,11 @@ Point = namedtuple("Point", "timestamp value")
 
 
 def load(age: float, earlier: float | None = None, lag: float = 0.0, busy: float = 0.0) -> Load:
-    return Load(age, age if earlier is None else earlier, lag, busy)
+    return Load(age / LIMIT, (age if earlier is None else earlier) / LIMIT, lag / LAG, busy)
 
 
 def wanted(target: int, *loads: Load) -> int:
-    return wanted_replicas(target, loads, LIMIT, LAG)
+    return wanted_replicas(target, loads)
 
 
 def test_a_burst_asks_for_more_in_proportion_to_the_age() -> None:
@@ -103,7 +103,7 @@ def test_a_replica_that_gave_half_a_report_is_left_out() -> None:
         "oldest_age_seconds": {"a": [Point(1, 3.0), Point(2, 5.0)], "b": [Point(2, 9.0)]},
         "lag": {"a": [Point(2, 8)]},
     }
-    assert loads_of(raw) == [Load(5.0, 3.0, 8.0, 0.0)]
+    assert loads_of(raw, Limits(LIMIT, LAG)) == [Load(2.5, 1.5, 0.125, 0.0)]
 
 
 def test_ray_asks_for_every_deployment_of_an_application() -> None:
@@ -113,4 +113,41 @@ def test_ray_asks_for_every_deployment_of_an_application() -> None:
         "late": SimpleNamespace(target_num_replicas=1, raw_metrics=raw),
         "new": SimpleNamespace(target_num_replicas=2, raw_metrics={}),
     }
-    assert OldestAgePolicy(LIMIT, LAG)(contexts) == ({"late": 2, "new": 2}, {})
+    assert OldestAgePolicy(age_limit_seconds=LIMIT, lag_limit=LAG)(contexts) == ({"late": 2, "new": 2}, {})
+
+
+def owing(verdicts: float, age: float) -> dict[str, dict[str, list[Point]]]:
+    """Two reasoners that keep up with candidates, and owe so many verdicts together."""
+    stats = {"oldest_age_seconds": 0.1, "lag": 0.0, "verdicts_owed": verdicts, "oldest_verdict_age_seconds": age}
+    return {name: {replica: [Point(1, value)] for replica in "ab"} for name, value in stats.items()}
+
+
+REASONERS = Limits(LIMIT, LAG, verdict_age_limit_seconds=30.0, verdicts_limit=2.0)
+
+
+def test_verdicts_that_wait_too_long_ask_for_more() -> None:
+    """Candidates are recorded in time, but the oldest verdict is owed for twice its limit."""
+    assert wanted_replicas(2, loads_of(owing(40.0, 60.0), REASONERS)) == 4
+
+
+def test_verdicts_under_way_keep_their_replicas() -> None:
+    """Four verdicts at a time keep two replicas at work, though none is owed for long; one does for two."""
+    assert wanted_replicas(2, loads_of(owing(4.0, 5.0), REASONERS)) == 2
+    assert wanted_replicas(2, loads_of(owing(2.0, 5.0), REASONERS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("in_hand", "wanted"),
+    [
+        pytest.param([[4, 8]], 1, id="little"),
+        pytest.param([[128, 128]], 3, id="one watcher has sent all it may"),
+        pytest.param([[64, 32], [40, 32]], 2, id="two are enough"),
+        pytest.param([[0, 0], [0, 0]], 1, id="idle"),
+        pytest.param([[], []], 2, id="no report yet"),
+    ],
+)
+def test_frames_in_hand_ask_for_encoders(in_hand: list[list[float]], wanted: int) -> None:
+    """Replicas enough for 48 frames each, whether those came in many calls or in few."""
+    raw = {"frames_in_hand": {str(number): [Point(1, value) for value in each] for number, each in enumerate(in_hand)}}
+    context = SimpleNamespace(target_num_replicas=2, raw_metrics=raw)
+    assert FramesInHandPolicy(frames_limit=48.0)({"encoder": context}) == ({"encoder": wanted}, {})

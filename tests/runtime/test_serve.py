@@ -106,8 +106,14 @@ def test_a_frame_is_answered_in_its_place(vision: ServedVision) -> None:
 
 
 def test_calls_become_one_batch(vision: ServedVision) -> None:
-    """Two calls of half a batch each reach the model as one."""
-    wait_for(lambda: {32.0} == {float(s.embedding[0]) for s in vision.see([apps.picture() for _ in range(32)])})
+    """Two calls of half a batch each, of two watchers, reach the model as one."""
+
+    def seen_at_once() -> set[float]:
+        with ThreadPoolExecutor(2) as watchers:
+            calls = watchers.map(vision.see, [[apps.picture() for _ in range(16)]] * 2)
+            return {float(sight.embedding[0]) for sights in calls for sight in sights}
+
+    wait_for(lambda: seen_at_once() == {32.0})
 
 
 def test_a_bad_frame_fails_only_itself(vision: ServedVision) -> None:
@@ -141,7 +147,7 @@ def test_a_call_beyond_a_batch_is_a_mistake_of_the_configuration(vision: ServedV
     """A caller with other settings than the encoder is told so."""
     other = ServedVision(call_limits(ClusterSettings(batch_frames=128), BusSettings()))
     with pytest.raises(ConfigError, match=r"cluster\.batch_frames is 32 here"):
-        other.see([apps.picture() for _ in range(64)])
+        other.see([apps.picture() for _ in range(33)])
 
 
 def test_large_pictures_travel(vision: ServedVision) -> None:

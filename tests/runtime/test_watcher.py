@@ -13,6 +13,8 @@ from pipeline.contracts.candidate import CandidateState
 from pipeline.contracts.decision import Gate
 from pipeline.errors import Overloaded, StageFailed, TransientError
 from pipeline.runtime.watcher import WatcherService
+from pipeline.sampling.thinning import Thinning
+from pipeline.settings import SamplingSettings
 from pipeline.transport.codec import Wire
 from tests.support.local import incidents_of, run_site, site_of
 from tests.support.watcher import NEVER_LATE, SCENE, START, Stand, moved, scene_frames, until, wires
@@ -30,8 +32,10 @@ def test_it_tells_what_one_machine_tells(tmp_path: Path) -> None:
     run_site(site, tmp_path / "local", start_at=START)
     incidents = incidents_of(site, tmp_path / "local")
     stand = Stand(tmp_path)
+    thinning = Thinning.of(site.cameras[0].sampling, SamplingSettings())
+    published = filter(thinning.take, scene_frames(quality=SamplingSettings().jpeg_quality))
     with stand.running():
-        stand.hand.wait_for(stand.hand.give(wires(scene_frames())))
+        stand.hand.wait_for(stand.hand.give(wires(published)))
     assert sorted(stand.bus.opened_ids()) == sorted(incident.id for incident in incidents)
     assert all(incident.closed_at for incident in incidents)
     assert [state for _, state in stand.bus.told()].count(CandidateState.CLOSED) == len(incidents)
@@ -220,10 +224,10 @@ def test_a_recording_that_is_read_again_goes_on_where_it_had_come(stand: Stand, 
 
 
 def test_batches_go_across_cameras(tmp_path: Path) -> None:
-    """Frames of several cameras reach the models in one call, at most `batch_frames` // 2 at once."""
+    """Frames of several cameras reach the models in one call, at most `batch_frames` at once."""
     hall = "  - {id: hall, url: hall.mp4, zones: {fence: [[0, 0], [1, 0], [1, 1]]}}"
     site = site_of(SCENE.replace("rules:", f"{hall}\nrules:"))
-    stand = Stand(tmp_path, site=site, settings={"cluster": {"batch_frames": 8, "batch_wait": 5.0}})
+    stand = Stand(tmp_path, site=site, settings={"cluster": {"batch_frames": 4, "batch_wait": 5.0}})
     with stand.running():
         for camera_id in ("yard", "hall"):
             stand.hand.give(wires(scene_frames(camera_id), ends=False))

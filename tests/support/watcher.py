@@ -55,13 +55,13 @@ PARTITION = Partition(Topic.FRAMES, 0)
 
 
 @cache
-def scene_frames(camera_id: str = "yard") -> tuple[EncodedFrame, ...]:
-    """Of the scene, as ingest would publish them; the first was taken at `START`."""
+def scene_frames(camera_id: str = "yard", quality: int = 95) -> tuple[EncodedFrame, ...]:
+    """All of the scene, the first taken at `START`; ingest would publish those that are due."""
     if camera_id != "yard":
-        return tuple(replace(frame, camera_id=camera_id) for frame in scene_frames())
+        return tuple(replace(frame, camera_id=camera_id) for frame in scene_frames(quality=quality))
     source = open_source(site_of(SCENE).cameras[0], IngestSettings(), SystemClock(), pace=Pace(start_at=START))
     try:
-        return tuple(jpeg.encode(frame, 95) for frame in iter(source.read, None))
+        return tuple(jpeg.encode(frame, quality) for frame in iter(source.read, None))
     finally:
         source.close()
 
