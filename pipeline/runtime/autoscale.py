@@ -21,6 +21,7 @@ BUSY_STAT = "busy"
 VERDICT_AGE_STAT = "oldest_verdict_age_seconds"
 VERDICTS_STAT = "verdicts_owed"
 FRAMES_STAT = "frames_in_hand"
+WAITING_STAT = "waiting"
 
 _AT_MOST_LIMITS = 3.0
 """No replica counts for more than so many times the limit: one that hangs is restarted, not joined by ten more."""
@@ -30,6 +31,10 @@ _FULL = 0.75
 """Share of its CPUs that a replica may use after others were taken away."""
 _FALLING = 0.9
 """An age at most this share of what it was at the start of the look-back is being worked off."""
+_MOSTLY = 0.5
+"""Share of its time that a replica may wait for another stage and still be the one that is too slow."""
+_AT_MOST_TIMES = 2
+"""So many times the replicas of now at a time: what waits for an encoder says little of how many are needed."""
 
 
 class Limits(NamedTuple):
@@ -56,21 +61,24 @@ class Load(NamedTuple):
     """What is to be done, in replicas that it takes."""
     busy: float
     """Share of its CPUs it used, 0..1."""
+    waiting: float = 0.0
+    """Share of its time it waited for another stage, 0..1."""
 
 
 def wanted_replicas(target: int, loads: Sequence[Load]) -> int:
     """How many replicas there should be, given the load of those that reported, `target` being wanted now.
 
-    More, in proportion to the mean age, when it is over the limit, is not already being worked off, and every
-    replica asked for before has reported. Fewer when the mean age is low, and the lag and the CPU time now used fit
+    More, in proportion to the mean age, when it is over the limit, is not already being worked off, every replica
+    asked for before has reported, and they do not all but wait for another stage: more watchers before an encoder that
+    is too slow would only move cameras about, each to be looked at again. Fewer when the mean age is low, and the lag and the CPU time now used fit
     into fewer. At least one.
     """
     if not loads:
         return target
     pressure = sum(min(load.age, _AT_MOST_LIMITS) for load in loads) / len(loads)
     if pressure > 1.0:
-        is_waiting = len(loads) < target or _is_worked_off(loads)
-        return target if is_waiting else math.ceil(target * pressure)
+        would_not_help = len(loads) < target or _is_worked_off(loads) or _wait_for_others(loads)
+        return target if would_not_help else math.ceil(target * pressure)
     if pressure < _LOW:
         return min(target, _fewest(loads, pressure))
     return target
@@ -81,6 +89,10 @@ def _is_worked_off(loads: Sequence[Load]) -> bool:
     late = [load for load in loads if load.age > 1.0]
     falling = [load for load in late if load.age <= _FALLING * load.earlier_age]
     return 2 * len(falling) >= len(late)
+
+
+def _wait_for_others(loads: Sequence[Load]) -> bool:
+    return sum(load.waiting for load in loads) > _MOSTLY * len(loads)
 
 
 def _fewest(loads: Sequence[Load], pressure: float) -> int:
@@ -122,7 +134,8 @@ class FramesInHandPolicy:
         if not reports:
             return int(context.target_num_replicas)
         frames = sum(float(sum(point.value for point in points)) / len(points) for points in reports)
-        return max(math.ceil(frames / self._frames_limit), 1)
+        wanted = min(math.ceil(frames / self._frames_limit), _AT_MOST_TIMES * context.target_num_replicas)
+        return max(wanted, 1)
 
 
 def loads_of(raw_metrics: Mapping[str, Mapping[Any, Sequence[Any]]], limits: Limits) -> list[Load]:
@@ -146,4 +159,7 @@ def loads_of(raw_metrics: Mapping[str, Mapping[Any, Sequence[Any]]], limits: Lim
         share = value(VERDICTS_STAT, replica) / len(replicas)
         return value(LAG_STAT, replica) / limits.lag_limit + share / limits.verdicts_limit
 
-    return [Load(age(each, -1), age(each, 0), lag(each), value(BUSY_STAT, each)) for each in replicas]
+    return [
+        Load(age(each, -1), age(each, 0), lag(each), value(BUSY_STAT, each), value(WAITING_STAT, each))
+        for each in replicas
+    ]

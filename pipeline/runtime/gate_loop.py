@@ -14,6 +14,7 @@ from pipeline.clock import Clock
 from pipeline.runtime.frame_gate import FrameGate, Passed
 from pipeline.runtime.handover import Handover
 from pipeline.runtime.intake import Intake
+from pipeline.runtime.mean_over_time import MeanOverTime
 from pipeline.runtime.pulse import Pulse
 from pipeline.runtime.retry import Stopping
 from pipeline.runtime.vision_calls import VisionCalls
@@ -46,6 +47,8 @@ class GateLoop:
         self._stop = stop
         self._pulse = pulse
         self._clock = clock
+        self.waiting = MeanOverTime()
+        """Share of time in which a full batch waited for the models."""
         self._batch: list[Passed] = []
         self._send_at = 0.0
         self._sweep_at = 0.0
@@ -78,8 +81,9 @@ class GateLoop:
         return len(self._batch) >= self._full or (bool(self._batch) and has_waited and self._calls.is_idle)
 
     def _send(self) -> None:
-        while not self._calls.submit(self._batch, _IDLE_SECONDS):
-            self._pulse.beat()
-            if self._stop.is_set():
-                raise Stopping
+        with self.waiting.more():
+            while not self._calls.submit(self._batch, _IDLE_SECONDS):
+                self._pulse.beat()
+                if self._stop.is_set():
+                    raise Stopping
         self._batch = []

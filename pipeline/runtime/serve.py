@@ -11,7 +11,6 @@ A constructor that raises `ConfigError` makes its application fail with that mes
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from pipeline.contracts.frame import SampledFrame
 from pipeline.contracts.observation import Sight, Vision
 from pipeline.errors import ConfigError, InvalidMessage, SightlineError, StageFailed, TransientError
 from pipeline.runtime.autoscale import BUSY_STAT, FRAMES_STAT
+from pipeline.runtime.mean_over_time import MeanOverTime
 from pipeline.runtime.mirror import MetricsMirror
 from pipeline.runtime.served import VisionCard
 from pipeline.runtime.service import Service
@@ -91,7 +91,7 @@ class EncoderHost:
         self._batch_frames = limits.batch_frames
         self._pool = ThreadPoolExecutor(CONCURRENT_BATCHES, thread_name_prefix="encoder")
         self._failures = FailureCount("the encoder")
-        self._in_hand = MeanInHand()
+        self._in_hand = MeanOverTime()
         self._vision = in_plain_thread(lambda: patiently("encoder", lambda: _warm(build())))
         self._batched = serve.batch(
             max_batch_size=limits.batch_frames,
@@ -104,11 +104,8 @@ class EncoderHost:
         """One answer a frame, in order; an error when there can be none now."""
         if len(frames) > self._batch_frames:
             return ConfigError(f"a call of {len(frames)} frames, but cluster.batch_frames is {self._batch_frames} here")
-        self._in_hand.add(len(frames))
-        try:
+        with self._in_hand.more(len(frames)):
             answer: Sights | SightlineError = await self._batched(frames)
-        finally:
-            self._in_hand.add(-len(frames))
         return answer
 
     async def encode_texts(self, texts: list[str]) -> NDArray[Any] | SightlineError:
@@ -223,35 +220,6 @@ class CpuUsage:
         (wall, cpu), self._last = self._last, (time.monotonic(), time.process_time())
         elapsed_seconds = max(self._last[0] - wall, 1e-3)
         return min((self._last[1] - cpu) / elapsed_seconds / self._num_cpus, 1.0)
-
-
-class MeanInHand:
-    """How many there were in hand, on average over time since it was last asked. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._number = 0
-        self._times_seconds = 0.0
-        self._read_at = self._changed_at = time.monotonic()
-
-    def add(self, number: int) -> None:
-        """So many more, or fewer."""
-        with self._lock:
-            self._until_now()
-            self._number += number
-
-    def read(self) -> float:
-        """Since the last reading."""
-        with self._lock:
-            self._until_now()
-            mean = self._times_seconds / max(self._changed_at - self._read_at, 1e-3)
-            self._read_at, self._times_seconds = self._changed_at, 0.0
-            return mean
-
-    def _until_now(self) -> None:
-        now = time.monotonic()
-        self._times_seconds += self._number * (now - self._changed_at)
-        self._changed_at = now
 
 
 def in_plain_thread(call: Callable[[], Result]) -> Result:

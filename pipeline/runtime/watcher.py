@@ -1,7 +1,7 @@
 """Watchers: frames from the bus in, candidates onto it out. A plain class without Ray or Kafka.
 
     consumer ──► intake ──► gate ──► vision ──► decide ──► tell ──► topic `candidates`
-    (its own     by camera,  1 thread  4 calls    1 thread    4 threads, one camera
+    (its own     by camera,  1 thread  8 calls    1 thread    4 threads, one camera
      thread)     in turn     sample,   under way  tracks,     in order: pictures kept,
                              batch                rules       published until durable
 
@@ -49,8 +49,8 @@ from pipeline.store.ledger import Ledger
 from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
-_CALLS_UNDER_WAY = 2 * CONCURRENT_BATCHES
-"""Twice what keeps one replica of the encoder fully at work, so that a single watcher makes Ray add another."""
+_CALLS_UNDER_WAY = 4 * CONCURRENT_BATCHES
+"""What keeps four replicas of the encoder fully at work: Ray adds some when a single watcher has so much to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,7 @@ class WatcherService:
             "in_hand": float(self._intake.num_in_hand),
             "cameras": float(len(self._park)),
             "late_level": float(self._gate.ladder.level),
+            "waiting": self._gate_loop.waiting.read(),
         }
 
     def _run_gate(self) -> None:

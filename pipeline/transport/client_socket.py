@@ -33,6 +33,10 @@ class WideSocket(socket.socket):
         """What is there."""
         return super().recv(max(bufsize, _READ_BYTES), flags)
 
+    def __del__(self) -> None:
+        """The client forgets one now and then when it is closed while it connects (3.0.12)."""
+        self.close()
+
 
 class ClosingSocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python has no types
     """The client's way to plug in other sockets, by the scheme of `proxy_url`; there is no proxy.

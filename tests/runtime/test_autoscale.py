@@ -14,8 +14,8 @@ LAG = 64.0
 Point = namedtuple("Point", "timestamp value")
 
 
-def load(age: float, earlier: float | None = None, lag: float = 0.0, busy: float = 0.0) -> Load:
-    return Load(age / LIMIT, (age if earlier is None else earlier) / LIMIT, lag / LAG, busy)
+def load(age: float, earlier: float | None = None, lag: float = 0.0, busy: float = 0.0, waiting: float = 0.0) -> Load:
+    return Load(age / LIMIT, (age if earlier is None else earlier) / LIMIT, lag / LAG, busy, waiting)
 
 
 def wanted(target: int, *loads: Load) -> int:
@@ -45,6 +45,12 @@ def test_nothing_is_added_while_replicas_are_still_to_report() -> None:
 def test_nothing_is_added_while_a_backlog_is_worked_off() -> None:
     """An age that falls is on its way under the limit."""
     assert wanted(4, *[load(20.0, 30.0)] * 4) == 4
+
+
+def test_nothing_is_added_before_a_stage_that_is_slow_itself() -> None:
+    """Watchers that wait for the encoder would wait the more, the more there are."""
+    assert wanted(2, load(30.0, 20.0, waiting=0.9), load(30.0, 20.0, waiting=0.8)) == 2
+    assert wanted(2, load(30.0, 20.0, waiting=0.3), load(30.0, 20.0, waiting=0.2)) == 6
 
 
 def test_a_backlog_that_hardly_falls_asks_for_more() -> None:
@@ -140,7 +146,8 @@ def test_verdicts_under_way_keep_their_replicas() -> None:
     ("in_hand", "wanted"),
     [
         pytest.param([[4, 8]], 1, id="little"),
-        pytest.param([[128, 128]], 3, id="one watcher has sent all it may"),
+        pytest.param([[90, 90], [90, 90]], 4, id="much"),
+        pytest.param([[256, 256]], 4, id="one watcher has sent all it may: at most twice as many at a time"),
         pytest.param([[64, 32], [40, 32]], 2, id="two are enough"),
         pytest.param([[0, 0], [0, 0]], 1, id="idle"),
         pytest.param([[], []], 2, id="no report yet"),
