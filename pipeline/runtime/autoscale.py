@@ -70,8 +70,8 @@ def wanted_replicas(target: int, loads: Sequence[Load]) -> int:
 
     More, in proportion to the mean age, when it is over the limit, is not already being worked off, every replica
     asked for before has reported, and they do not all but wait for another stage: more watchers before an encoder that
-    is too slow would only move cameras about, each to be looked at again. Fewer when the mean age is low, and the lag and the CPU time now used fit
-    into fewer. At least one.
+    is too slow would only move cameras about, each to be looked at again. Fewer when the mean age is low, and the lag
+    and the CPU time now used fit into fewer. At least one.
     """
     if not loads:
         return target
@@ -134,8 +134,7 @@ class FramesInHandPolicy:
         if not reports:
             return int(context.target_num_replicas)
         frames = sum(float(sum(point.value for point in points)) / len(points) for points in reports)
-        wanted = min(math.ceil(frames / self._frames_limit), _AT_MOST_TIMES * context.target_num_replicas)
-        return max(wanted, 1)
+        return max(min(math.ceil(frames / self._frames_limit), _AT_MOST_TIMES * int(context.target_num_replicas)), 1)
 
 
 def loads_of(raw_metrics: Mapping[str, Mapping[Any, Sequence[Any]]], limits: Limits) -> list[Load]:

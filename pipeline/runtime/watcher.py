@@ -139,7 +139,8 @@ class WatcherService:
         raise_stuck(pulses, self._parts.settings.bus.poll_stale_after)
 
     def stats(self) -> Mapping[str, float]:
-        """The consumer's figures; `in_hand` records, `cameras`, and `late_level`: 0 in time, 1 thinned, 2 dropped."""
+        """The consumer's figures; `in_hand` records, `cameras`, `late_level` (0 in time, 1 thinned, 2 dropped), and the
+        share of time `waiting` for the models since it was last asked."""
         return {
             **self._consumer.stats(),
             "in_hand": float(self._intake.num_in_hand),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -234,6 +235,20 @@ def test_batches_go_across_cameras(tmp_path: Path) -> None:
         until(lambda: sum(stand.vision.batches) > 60)
     assert max(stand.vision.batches) == 4
     assert stand.vision.batches.count(4) > 10
+
+
+def test_frames_gather_while_a_call_is_under_way(stand: Stand) -> None:
+    """They would only wait behind it: the next call has all that came meanwhile."""
+    stand.vision.gate.clear()
+    records = wires(scene_frames()[:60], ends=False)
+    with stand.running():
+        given = stand.hand.give(records[:5])
+        for at in range(5, 60, 11):
+            time.sleep(0.1)  # several times `cluster.batch_wait`
+            given += stand.hand.give(records[at : at + 11])
+        stand.vision.gate.set()
+        stand.hand.wait_for(given)
+    assert len(stand.vision.batches) <= 2 < sum(stand.vision.batches)
 
 
 def failure_of(service: WatcherService) -> str:
