@@ -246,9 +246,17 @@ def test_frames_gather_while_a_call_is_under_way(stand: Stand) -> None:
         for at in range(5, 60, 11):
             time.sleep(0.1)  # several times `cluster.batch_wait`
             given += stand.hand.give(records[at : at + 11])
+        until(lambda: num_looked_at(stand) == len(given))
         stand.vision.gate.set()
         stand.hand.wait_for(given)
     assert len(stand.vision.batches) <= 2 < sum(stand.vision.batches)
+
+
+def num_looked_at(stand: Stand) -> float:
+    """Frames of which the gate has decided."""
+    counters = ("sightline_frames_sampled_total", "sightline_frames_skipped_total")
+    samples = [sample for family in stand.metrics.registry.collect() for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name in counters)
 
 
 def failure_of(service: WatcherService) -> str:
