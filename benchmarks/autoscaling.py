@@ -26,8 +26,8 @@ from simulated import Camera, broker, pictures, publish_paced, write_site
 from toy_models import application_of, with_toy_models
 
 from pipeline.app.serve_config import ENCODER, WATCHERS, serve_config
-from pipeline.runtime.autoscale import AGE_STAT, LAG_STAT
-from pipeline.runtime.ray_cluster import RUNNING, RayCluster
+from pipeline.runtime.serving.autoscale import AGE_STAT, LAG_STAT
+from pipeline.runtime.serving.ray_cluster import RUNNING, RayCluster
 from pipeline.settings import load_settings
 from pipeline.site import load_site
 from pipeline.transport.kafka import KafkaBus

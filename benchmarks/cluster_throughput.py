@@ -33,9 +33,9 @@ from pipeline.app.serve_config import ENCODER, serve_config
 from pipeline.contracts.bus import PublishedFrame, Record, Topic
 from pipeline.contracts.frame import Motion, SampledFrame
 from pipeline.contracts.values import Box
-from pipeline.runtime.ray_cluster import RUNNING, RayCluster
-from pipeline.runtime.served import ServedVision, calls_of
-from pipeline.runtime.sizing import MESSAGE_VARIABLE, call_limits
+from pipeline.runtime.serving.ray_cluster import RUNNING, RayCluster
+from pipeline.runtime.serving.served import ServedVision, calls_of
+from pipeline.runtime.serving.sizing import MESSAGE_VARIABLE, call_limits
 from pipeline.sampling import sampler
 from pipeline.sampling.gate import Look
 from pipeline.settings import Settings, load_settings

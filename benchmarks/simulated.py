@@ -28,8 +28,8 @@ from pipeline.contracts.bus import Partition, PublishedFrame, Record, RecordHand
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.observation import Vision
 from pipeline.jpeg import encode_bgr
-from pipeline.runtime.ingest import new_producer
-from pipeline.runtime.watcher import WatcherParts, WatcherService
+from pipeline.runtime.ingest.service import new_producer
+from pipeline.runtime.watcher.service import WatcherParts, WatcherService
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.store.ledger import Ledger

@@ -16,9 +16,9 @@ import ray
 
 from pipeline.contracts.frame import SampledFrame
 from pipeline.contracts.observation import Sight, TextEncoder
-from pipeline.runtime.serve import EncoderHost
-from pipeline.runtime.served import ENCODER
-from pipeline.runtime.sizing import call_limits
+from pipeline.runtime.serving.applications import EncoderHost
+from pipeline.runtime.serving.served import ENCODER
+from pipeline.runtime.serving.sizing import call_limits
 from pipeline.settings import load_settings
 from pipeline.site import load_site
 

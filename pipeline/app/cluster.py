@@ -44,8 +44,8 @@ from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.alerting import AlertingService
 from pipeline.runtime.reasoner import ReasonerService
 from pipeline.runtime.service import Service, unique_name
-from pipeline.runtime.sizing import call_limits, check_message_limit
-from pipeline.runtime.watcher import WatcherParts, WatcherService
+from pipeline.runtime.serving.sizing import call_limits, check_message_limit
+from pipeline.runtime.watcher.service import WatcherParts, WatcherService
 from pipeline.settings import Replicas, Settings, load_settings
 from pipeline.site import NO_MODEL, Site, load_site
 from pipeline.store.ledger import Ledger
@@ -176,7 +176,7 @@ def encoder(arguments: Arguments) -> Any:
     """The application `encoder`."""
     from ray import serve
 
-    from pipeline.runtime.serve import EncoderHost
+    from pipeline.runtime.serving.applications import EncoderHost
 
     site_path = _site_path(arguments)
     settings = _read(site_path)[1]
@@ -189,7 +189,7 @@ def vlm(arguments: Arguments) -> Any:
     """The application `vlm`."""
     from ray import serve
 
-    from pipeline.runtime.serve import VlmHost
+    from pipeline.runtime.serving.applications import VlmHost
 
     build = partial(_build_vlm, _site_path(arguments))
     return serve.deployment(VlmHost, name=VLM).bind(build, OWN_VLM_CALLS)
@@ -198,7 +198,7 @@ def vlm(arguments: Arguments) -> Any:
 def _hosted(name: str, arguments: Arguments, build: Any) -> Any:
     from ray import serve
 
-    from pipeline.runtime.serve import ServiceHost
+    from pipeline.runtime.serving.applications import ServiceHost
 
     site_path = _site_path(arguments)
     settings = _read(site_path)[1]
@@ -234,7 +234,7 @@ def _build_watcher(site_path: str, metrics: Metrics) -> Service:
 def _vision_of_watcher(site: Site, settings: Settings) -> Vision:
     if not needs_encoder(site.models):
         return local_vision(site, settings)
-    from pipeline.runtime.served import ServedVision
+    from pipeline.runtime.serving.served import ServedVision
 
     # A call that takes as long as a poll loop may be silent would have the watcher restarted for it.
     limits = call_limits(settings.cluster, settings.bus)
@@ -245,7 +245,7 @@ def _build_reasoner(site_path: str, metrics: Metrics) -> Service:
     site, settings = _begin(site_path)
     model = local_vlm(site, settings)
     if model is not None and has_own_vlm(site.models):
-        from pipeline.runtime.served import ServedVlm
+        from pipeline.runtime.serving.served import ServedVlm
 
         # Where none may be running, the first call waits for one to start, as long as a verdict is worth it.
         scales_to_zero = settings.cluster.vlm.min == 0

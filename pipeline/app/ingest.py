@@ -13,12 +13,12 @@ from pipeline.contracts.frame import VideoSource
 from pipeline.errors import ConfigError, TransientError
 from pipeline.ingest.pace import Pace
 from pipeline.ingest.source import open_supervised
-from pipeline.runtime.backlog import Backlog
-from pipeline.runtime.feed import CameraFeed
-from pipeline.runtime.frame_sender import FrameSender
 from pipeline.runtime.housekeeping import Housekeeping
-from pipeline.runtime.ingest import IngestService, new_producer
-from pipeline.runtime.shard import Shard
+from pipeline.runtime.ingest.backlog import Backlog
+from pipeline.runtime.ingest.feed import CameraFeed
+from pipeline.runtime.ingest.frame_sender import FrameSender
+from pipeline.runtime.ingest.service import IngestService, new_producer
+from pipeline.runtime.ingest.shard import Shard
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.store.database import Database

@@ -27,12 +27,12 @@ from pipeline.perception.stage import PerceptionStage
 from pipeline.perception.vision import LocalVision
 from pipeline.reasoning.model import load_model
 from pipeline.reasoning.reasoner import VlmReasoner
-from pipeline.runtime.cameras import CameraLoop, SkipMeter
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
-from pipeline.runtime.inbox import FairInbox, WithdrawAlert
-from pipeline.runtime.local import LocalParts, LocalRuntime, RunListener
+from pipeline.runtime.local.cameras import CameraLoop, SkipMeter
+from pipeline.runtime.local.inbox import FairInbox, WithdrawAlert
+from pipeline.runtime.local.runtime import LocalParts, LocalRuntime, RunListener
+from pipeline.runtime.local.watch import WatchLoop
 from pipeline.runtime.verification import Verifier
-from pipeline.runtime.watch import WatchLoop
 from pipeline.sampling.sampler import CameraSampler
 from pipeline.settings import Settings
 from pipeline.site import Site

@@ -10,7 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.runtime.sizing import MESSAGE_VARIABLE, CallLimits, call_limits, check_message_limit, check_ongoing_limit
+from pipeline.runtime.serving.sizing import (
+    MESSAGE_VARIABLE,
+    CallLimits,
+    call_limits,
+    check_message_limit,
+    check_ongoing_limit,
+)
 from pipeline.settings import Replicas, Settings
 from pipeline.site import MOTION_DETECTOR, NO_MODEL, Models, Site
 
@@ -25,8 +31,8 @@ BUILDERS = "pipeline.app.cluster"
 OWN_VLM_CALLS = 4
 """Requests in one replica of the vision-language model: one at work, the others prepared meanwhile."""
 
-_AGE_POLICY = "pipeline.runtime.autoscale:OldestAgePolicy"
-_FRAMES_POLICY = "pipeline.runtime.autoscale:FramesInHandPolicy"
+_AGE_POLICY = "pipeline.runtime.serving.autoscale:OldestAgePolicy"
+_FRAMES_POLICY = "pipeline.runtime.serving.autoscale:FramesInHandPolicy"
 _VERDICT_AGE_SHARE = 0.25
 """Of `reasoning.deadline`, after which a verdict is given up: one that waits longer asks for more reasoners."""
 _METRICS_EVERY_SECONDS = 2.0

@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 from pipeline.site import Site, load_site
 
 if TYPE_CHECKING:
-    from pipeline.runtime.ray_cluster import RayCluster
+    from pipeline.runtime.serving.ray_cluster import RayCluster
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -165,7 +165,7 @@ def check(
     """
     _require_cluster_extra()
     from pipeline.app.serve_config import check_config
-    from pipeline.runtime.sizing import call_limits
+    from pipeline.runtime.serving.sizing import call_limits
 
     site, settings = _opened(site_path)
     _config(site, settings, site_path.absolute())
@@ -202,7 +202,7 @@ def _config(site: Site, settings: Settings, site_path: Path) -> dict[str, Any]:
 
 def _start(address: str | None, config: dict[str, Any]) -> RayCluster:
     from pipeline.app.serve_config import num_cpus_needed
-    from pipeline.runtime.ray_cluster import RayCluster
+    from pipeline.runtime.serving.ray_cluster import RayCluster
 
     if address is not None:
         return RayCluster(address, on_line=_say_line)
@@ -228,7 +228,7 @@ def _say_line(name: str, line: str) -> None:
 
 
 def _connected(address: str) -> RayCluster:
-    from pipeline.runtime.ray_cluster import RayCluster
+    from pipeline.runtime.serving.ray_cluster import RayCluster
 
     return RayCluster(address)
 

@@ -17,13 +17,13 @@ from pipeline.app.stores import open_stores
 from pipeline.cli.output import EXIT_FAILED, EXIT_USAGE, counted, err, out, plain, say_error, say_warning
 from pipeline.contracts.incident import IncidentChange, IncidentFilter, IncidentStore
 from pipeline.errors import TransientError
-from pipeline.runtime.autoscale import AGE_STAT, LAG_STAT
-from pipeline.runtime.ray_cluster import FAILED, RUNNING, ApplicationState
+from pipeline.runtime.serving.autoscale import AGE_STAT, LAG_STAT
+from pipeline.runtime.serving.ray_cluster import FAILED, RUNNING, ApplicationState
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.cli.screens import Screen
-    from pipeline.runtime.ray_cluster import RayCluster
+    from pipeline.runtime.serving.ray_cluster import RayCluster
 
 _LOOK_SECONDS = 0.5
 _TELL_SECONDS = 30.0

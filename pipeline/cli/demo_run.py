@@ -27,7 +27,7 @@ from pipeline.cli.watching import WatchOptions, watch_source
 from pipeline.cli.why import Question, answers
 from pipeline.contracts.incident import Incident
 from pipeline.ingest.pace import Pace
-from pipeline.runtime.local import RunSummary
+from pipeline.runtime.local.runtime import RunSummary
 from pipeline.scenes import Scene, open_scene
 from pipeline.settings import Settings
 from pipeline.site import Site, parse_site

@@ -22,7 +22,7 @@ from pipeline.site import load_site
 from pipeline.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from pipeline.runtime.ingest import IngestService, IngestSummary
+    from pipeline.runtime.ingest.service import IngestService, IngestSummary
 
 log = structlog.get_logger()
 _LOOK_SECONDS = 0.5
@@ -61,7 +61,7 @@ def ingest(
     """
     from pipeline.app.ingest import build_ingest
     from pipeline.ingest.pace import Pace
-    from pipeline.runtime.shard import Shard
+    from pipeline.runtime.ingest.shard import Shard
 
     share = Shard.parse(shard)
     site = load_site(site_path)

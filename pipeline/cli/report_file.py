@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.app.stores import open_stores
 from pipeline.cli.report import ReportHead, render_report
 from pipeline.errors import ConfigError
-from pipeline.runtime.local import RunSummary
+from pipeline.runtime.local.runtime import RunSummary
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.telemetry import hide_credentials

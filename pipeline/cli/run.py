@@ -26,7 +26,7 @@ from pipeline.site import load_site
 from pipeline.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from pipeline.runtime.local import LocalRuntime, RunSummary
+    from pipeline.runtime.local.runtime import LocalRuntime, RunSummary
 
 
 def run(

@@ -18,7 +18,7 @@ from pipeline.clock import SystemClock
 from pipeline.contracts.camera import Camera
 from pipeline.ingest.pace import Pace
 from pipeline.ingest.source import is_live, open_source
-from pipeline.runtime.local import RunSummary
+from pipeline.runtime.local.runtime import RunSummary
 from pipeline.settings import Settings
 from pipeline.telemetry import hide_credentials
 

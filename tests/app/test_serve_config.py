@@ -15,7 +15,7 @@ from ray.serve.schema import ServeDeploySchema
 from pipeline.app.serve_config import check_config, num_cpus_needed, serve_config
 from pipeline.cli.cluster import config_text
 from pipeline.errors import ConfigError
-from pipeline.runtime.sizing import MESSAGE_VARIABLE
+from pipeline.runtime.serving.sizing import MESSAGE_VARIABLE
 from pipeline.settings import GivenSettings, Settings
 from pipeline.site import load_site
 from tests.support.local import site_of

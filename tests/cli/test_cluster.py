@@ -17,7 +17,7 @@ from pipeline.cli.cluster_watch import IncidentNews, OwnOutput, Seen, settle, sh
 from pipeline.cli.program import app
 from pipeline.contracts.incident import IncidentChange
 from pipeline.errors import ConfigError
-from pipeline.runtime.ray_cluster import ApplicationState, what_was_raised
+from pipeline.runtime.serving.ray_cluster import ApplicationState, what_was_raised
 from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
 from tests.support.broker import free_port, running_broker

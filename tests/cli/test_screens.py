@@ -11,7 +11,7 @@ import pytest
 from pipeline.cli.output import wall_clock
 from pipeline.cli.screens import SeenIncidents, choose_screen
 from pipeline.contracts.incident import Incident
-from pipeline.runtime.local import RunListener
+from pipeline.runtime.local.runtime import RunListener
 from tests.support.store import START, make_candidate, opened
 
 _ROWS_SHOWN = 12

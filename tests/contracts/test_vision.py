@@ -19,8 +19,8 @@ from pipeline.contracts.frame import Frame, SampledFrame
 from pipeline.contracts.observation import MOVING, Sight, Vision
 from pipeline.contracts.values import Box
 from pipeline.errors import InvalidMessage
-from pipeline.runtime.ray_cluster import RUNNING, RayCluster
-from pipeline.runtime.served import ServedVision
+from pipeline.runtime.serving.ray_cluster import RUNNING, RayCluster
+from pipeline.runtime.serving.served import ServedVision
 from tests.support.perception import sampled, small_vision
 
 pytestmark = [

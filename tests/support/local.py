@@ -11,7 +11,7 @@ from pipeline.app.local import build_local
 from pipeline.app.stores import Stores, open_stores
 from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter
 from pipeline.ingest.pace import Pace
-from pipeline.runtime.local import RunSummary
+from pipeline.runtime.local.runtime import RunSummary
 from pipeline.settings import Settings, load_settings
 from pipeline.site import Site, parse_site
 from pipeline.telemetry import Metrics

@@ -12,7 +12,7 @@ from kafka.structs import TopicPartition
 
 from pipeline.app.ingest import build_ingest
 from pipeline.contracts.bus import Partition, PublishedFrame, Record, StreamEnd, Topic
-from pipeline.runtime.ingest import IngestService, IngestSummary
+from pipeline.runtime.ingest.service import IngestService, IngestSummary
 from pipeline.settings import Settings, load_settings
 from pipeline.transport.codec import read_frame_record
 from pipeline.transport.kafka import KafkaBus

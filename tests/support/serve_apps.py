@@ -23,8 +23,8 @@ from pipeline.contracts.frame import EncodedFrame, Motion, SampledFrame
 from pipeline.contracts.observation import Region, Sight
 from pipeline.contracts.values import Box
 from pipeline.errors import ConfigError, InvalidMessage, Overloaded, StageFailed, TransientError
-from pipeline.runtime.serve import EncoderHost, ServiceHost, VlmHost
-from pipeline.runtime.sizing import MESSAGE_VARIABLE, call_limits
+from pipeline.runtime.serving.applications import EncoderHost, ServiceHost, VlmHost
+from pipeline.runtime.serving.sizing import MESSAGE_VARIABLE, call_limits
 from pipeline.settings import BusSettings, ClusterSettings
 from pipeline.telemetry import Metrics
 from tests.support.perception import START, small_vision

@@ -26,7 +26,7 @@ from pipeline.ingest.source import open_source
 from pipeline.perception.detector import MotionDetector
 from pipeline.perception.vision import LocalVision
 from pipeline.runtime.service import Service
-from pipeline.runtime.watcher import WatcherParts, WatcherService
+from pipeline.runtime.watcher.service import WatcherParts, WatcherService
 from pipeline.settings import IngestSettings, load_settings
 from pipeline.site import Site
 from pipeline.store.evidence import FsspecEvidenceStore

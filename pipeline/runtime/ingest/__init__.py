@@ -1,0 +1,1 @@
+"""Cameras in, the topic `frames` out."""

@@ -1,0 +1,222 @@
+"""All stages in one process: threads, bounded memory, one database, a folder of evidence.
+
+    a thread a camera ──► inbox ──► perception thread ──► store ──► verification threads
+       read, gate          fair        see, decide          │
+                                                            └──────► delivery threads
+
+Stopping drains: cameras close, what was sampled is perceived, open incidents are closed, verdicts in hand are
+stored, deliveries that are due are tried once more. Whatever is still owed stays in the database and is
+resumed by the next run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from pipeline.alerting.outbox import DeliveryWorker
+from pipeline.clock import Clock
+from pipeline.contracts.alert import Outbox
+from pipeline.contracts.assessment import Reasoner
+from pipeline.contracts.candidate import CandidateState
+from pipeline.contracts.incident import IncidentChange, IncidentStore
+from pipeline.errors import TransientError
+from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.housekeeping import Housekeeping
+from pipeline.runtime.local.cameras import CameraLoop
+from pipeline.runtime.local.inbox import FairInbox
+from pipeline.runtime.local.watch import WatchLoop
+from pipeline.runtime.verification import Verifier
+from pipeline.runtime.worker import Worker, raise_first
+from pipeline.store.ledger import Ledger
+from pipeline.telemetry import Metrics
+
+log = structlog.get_logger()
+_LOOK_SECONDS = 0.1
+
+
+class RunListener(Protocol):
+    """Somebody who wants to see a run as it goes. Called from worker threads: be quick, never raise."""
+
+    def progress(self, camera_id: str, frames_read: int, expected_frames: int | None) -> None:
+        """So many frames of a camera were read."""
+        ...
+
+    def changed(self, change: IncidentChange) -> None:
+        """A change of an incident was stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run did and what it left."""
+
+    frames_read: int
+    frames_sampled: int
+    frames_dropped: int
+    incidents: int
+    elapsed_seconds: float
+    media_seconds: float
+    """Event time covered, all cameras together."""
+    pending_verdicts: int
+    pending_deliveries: int
+    dead_deliveries: int
+    failures: tuple[str, ...]
+    """`camera: why it could not be read`, and incidents that could not be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalParts:
+    """The wired stages; `pipeline.app` makes them."""
+
+    cameras: tuple[CameraLoop, ...]
+    inbox: FairInbox
+    watch: WatchLoop
+    evidence: EvidenceKeeper
+    reasoner: Reasoner | None
+    verifier: Verifier
+    delivery: DeliveryWorker
+    recorder: IncidentRecorder
+    incidents: IncidentStore
+    outbox: Outbox
+    ledger: Ledger
+    on_close: tuple[Callable[[], None], ...]
+    """Called in order when all is over."""
+
+
+class LocalRuntime:
+    """Hosts the stages. `warm_up`, `run` once, `close`."""
+
+    def __init__(self, parts: LocalParts, *, drain_seconds: float, metrics: Metrics, clock: Clock) -> None:
+        self._parts = parts
+        self._drain_seconds = drain_seconds
+        self._clock = clock
+        self._stop_workers = threading.Event()
+        self._housekeeping = Housekeeping(parts.ledger, metrics, clock, parts.outbox)
+
+    def __enter__(self) -> LocalRuntime:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def warm_up(self) -> None:
+        """Load the vision-language model; `ConfigError` when it cannot be had. Those that see are warm already."""
+        if self._parts.reasoner is not None:
+            self._parts.reasoner.warm_up()
+
+    def run(self, stop: threading.Event) -> RunSummary:
+        """Run until every source has ended or `stop` is set; drain; say what was done.
+
+        Raises `StageFailed` when a worker died: what is stored is safe, and the next run resumes it.
+        """
+        started = self._clock.monotonic()
+        self._close_orphans()
+        workers = self._start_workers()
+        watch = Worker("watch", self._parts.watch.run)
+        readers = [Worker(f"camera-{loop.camera_id}", loop.run) for loop in self._parts.cameras]
+        while any(reader.is_alive() for reader in readers) and not stop.wait(_LOOK_SECONDS):
+            if not all(worker.is_alive() for worker in (watch, *workers)):
+                break
+        for loop in self._parts.cameras:
+            loop.close()
+        if watch.error is not None:
+            self._parts.inbox.close()
+        self._drain(watch, readers, stop)
+        self._stop_workers.set()
+        self._parts.verifier.wake()
+        self._parts.delivery.wake()
+        for worker in workers:
+            worker.join()
+        self._housekeeping.finish()
+        raise_first((watch, *workers, *readers))
+        return self._summary(self._clock.monotonic() - started)
+
+    def close(self) -> None:
+        """Free models, database and lock; may be called twice."""
+        self._stop_workers.set()
+        for action in self._parts.on_close:
+            action()
+
+    def _start_workers(self) -> list[Worker]:
+        stop = self._stop_workers
+        return [
+            Worker("verification", lambda: self._parts.verifier.run(stop)),
+            Worker("delivery", lambda: self._parts.delivery.run(stop)),
+            Worker("housekeeping", lambda: self._housekeeping.run(stop)),
+        ]
+
+    def _close_orphans(self) -> None:
+        """Incidents a killed run left open are closed: nobody watches them any more."""
+        for incident in self._parts.incidents.still_open():
+            ended = incident.candidate.model_copy(
+                update={"state": CandidateState.CLOSED, "ended_at": incident.candidate.opened_at}
+            )
+            self._parts.recorder.candidate(ended, will_verify=incident.awaits_verdict)
+
+    def _drain(self, watch: Worker, readers: Sequence[Worker], stop: threading.Event) -> None:
+        """Finish what was accepted. Files that ended by themselves may take their time; a stop is bounded."""
+        deadline = threading.Timer(self._drain_seconds, self._parts.watch.give_up.set)
+        if stop.is_set():
+            deadline.start()
+        for reader in readers:
+            reader.join()
+        while watch.is_alive():
+            watch.join(0.1)
+            if stop.is_set() and not deadline.is_alive() and not self._parts.watch.give_up.is_set():
+                deadline.start()
+        deadline.cancel()
+        self._parts.inbox.close()
+        self._parts.evidence.close()
+        self._drain_verdicts(stop)
+        self._drain_deliveries()
+
+    def _drain_verdicts(self, stop: threading.Event) -> None:
+        while not stop.is_set() and self._count(lambda: self._parts.verifier.submit_waiting()):
+            stop.wait(0.05)
+        self._parts.verifier.close()
+
+    def _drain_deliveries(self) -> None:
+        """Wait, bounded, while deliveries are due; those that must wait for a later attempt stay stored."""
+        until = self._clock.monotonic() + self._drain_seconds
+        while self._clock.monotonic() < until:
+            try:
+                due_at = self._parts.outbox.next_due_at()
+            except TransientError as error:
+                log.warning("what is owed cannot be looked up; the next run delivers it", error=str(error))
+                return
+            if due_at is None or (due_at - self._clock.now()).total_seconds() > self._drain_seconds:
+                return
+            self._parts.delivery.wake()
+            self._clock.sleep(0.05)
+
+    def _count(self, query: Callable[[], int]) -> int:
+        try:
+            return query()
+        except TransientError as error:
+            log.warning("database not available", error=str(error))
+            return 0
+
+    def _summary(self, elapsed_seconds: float) -> RunSummary:
+        counts = [loop.counts for loop in self._parts.cameras]
+        failures = [f"{loop.camera_id}: {loop.counts.failure}" for loop in self._parts.cameras if loop.counts.failure]
+        if self._parts.watch.num_unstored:
+            failures.append(f"{self._parts.watch.num_unstored} incident changes could not be stored")
+        deliveries = self._parts.outbox.counts()
+        return RunSummary(
+            frames_read=sum(count.frames_read for count in counts),
+            frames_sampled=sum(count.frames_sampled for count in counts),
+            frames_dropped=sum(count.frames_dropped for count in counts),
+            incidents=self._parts.watch.num_incidents,
+            elapsed_seconds=elapsed_seconds,
+            media_seconds=sum(count.media_seconds for count in counts),
+            pending_verdicts=self._count(lambda: self._parts.incidents.verdicts_owed().number),
+            pending_deliveries=deliveries.get("pending", 0),
+            dead_deliveries=deliveries.get("dead", 0),
+            failures=tuple(failures),
+        )

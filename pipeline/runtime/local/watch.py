@@ -1,0 +1,135 @@
+"""The one thread that perceives: sampled frames of all cameras in, stored incidents out.
+
+A candidate is stored, with its deliveries, before the next frame is looked at. When the database cannot take
+it, this thread waits and tries again: files wait behind it, live cameras drop their oldest frames (counted),
+and nothing that was accepted is lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from pipeline.clock import Clock
+from pipeline.contracts.candidate import Candidate, CandidateState
+from pipeline.contracts.decision import DecisionSink
+from pipeline.contracts.frame import SampledFrame
+from pipeline.contracts.incident import IncidentChange
+from pipeline.errors import TransientError
+from pipeline.events.stage import EventStage
+from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.perception.stage import PerceptionStage
+from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.findings import Findings
+from pipeline.runtime.incident_note import incident_decision
+from pipeline.runtime.local.inbox import EndOfStream, FairInbox, Item, WithdrawAlert
+from pipeline.sampling.ring import FrameRing
+from pipeline.site import Site
+from pipeline.telemetry import FaultLog, Metrics
+
+log = structlog.get_logger()
+_TAKE_SECONDS = 0.2
+_RETRY_FROM_SECONDS = 0.2
+_RETRY_TO_SECONDS = 5.0
+
+
+class WatchLoop:
+    """Takes from the inbox until every camera's stream has ended."""
+
+    def __init__(
+        self,
+        inbox: FairInbox,
+        perception: PerceptionStage,
+        events: EventStage,
+        recorder: IncidentRecorder,
+        evidence: EvidenceKeeper,
+        rings: Mapping[str, FrameRing],
+        site: Site,
+        *,
+        has_reasoner: bool,
+        batch_size: int,
+        decisions: DecisionSink,
+        metrics: Metrics,
+        clock: Clock,
+        on_change: Callable[[IncidentChange], None],
+    ) -> None:
+        self._inbox = inbox
+        self._perception = perception
+        self._events = events
+        self._recorder = recorder
+        self._evidence = evidence
+        self._rings = rings
+        self._findings = Findings(
+            site, evidence, has_reasoner=has_reasoner, decisions=decisions, metrics=metrics, clock=clock
+        )
+        self._batch_size = batch_size
+        self._decisions = decisions
+        self._metrics = metrics
+        self._on_change = on_change
+        self._open_streams = {camera.id for camera in site.cameras}
+        self.num_incidents = 0
+        self.num_unstored = 0
+        self._fault = FaultLog("incidents", "trying again; files wait, live cameras drop frames")
+        self.give_up = threading.Event()
+        """Set when the time to drain is over: what cannot be stored now is reported as not stored."""
+
+    def run(self) -> None:
+        """The thread's body."""
+        while self._open_streams:
+            self._handle(self._inbox.take(self._batch_size, _TAKE_SECONDS))
+
+    def _handle(self, items: Sequence[Item]) -> None:
+        frames = [item for item in items if isinstance(item, SampledFrame)]
+        if frames:
+            self._perceive(frames)
+        for item in items:
+            if isinstance(item, WithdrawAlert):
+                self._events.withdraw_alert(item.candidate)
+            elif isinstance(item, EndOfStream):
+                self._end(item.camera_id)
+
+    def _perceive(self, frames: Sequence[SampledFrame]) -> None:
+        with self._metrics.stage_seconds.labels("perception").time():
+            results = self._perception.process(frames)
+        for finding in self._findings.judge(self._events, frames, results):
+            for candidate in finding.candidates:
+                self._store(candidate)
+            self._findings.over(finding)
+
+    def _end(self, camera_id: str) -> None:
+        for candidate in self._events.finish(camera_id):
+            self._store(candidate)
+        self._evidence.stream_ended(camera_id)
+        self._perception.forget(camera_id)
+        self._open_streams.discard(camera_id)
+
+    def _store(self, candidate: Candidate) -> None:
+        wait_seconds = _RETRY_FROM_SECONDS
+        while True:
+            # Again on every try: pictures that found no room at first are still in the ring.
+            message = self._findings.message(candidate, self._rings[candidate.camera_id])
+            candidate = message.candidate
+            try:
+                change = self._recorder.candidate(
+                    candidate, will_verify=message.will_verify, snapshot_uri=message.snapshot_uri
+                )
+                self._fault.worked()
+                break
+            except TransientError as error:
+                self._fault.failed(error, incident=candidate.id)
+                if self.give_up.wait(wait_seconds):
+                    self.num_unstored += 1
+                    log.error("incident given up: it could not be stored in time", incident=candidate.id)
+                    return
+                wait_seconds = min(wait_seconds * 2, _RETRY_TO_SECONDS)
+        if candidate.state is CandidateState.OPENED:
+            self.num_incidents += 1
+            self._findings.opened(candidate, self._rings[candidate.camera_id])
+        if change is not None:
+            self._told(change)
+
+    def _told(self, change: IncidentChange) -> None:
+        self._decisions.record(incident_decision(change))
+        self._on_change(change)

@@ -1,0 +1,1 @@
+"""The services of a cluster as Ray Serve applications."""

@@ -1,0 +1,1 @@
+"""The topic `frames` in, candidates out: the stages that follow a camera."""
