@@ -36,6 +36,16 @@ class IngestSettings(Section):
     read_timeout: Seconds = Field(10.0, description="A live source silent for this long is reopened.")
     retry_from: Seconds = Field(1.0, description="First wait before reopening a live source.")
     retry_to: Seconds = Field(30.0, description="Longest wait before reopening; retries never end.")
+    hardware_decode: Literal["auto", "off", "cuda", "qsv", "vaapi", "drm", "amf"] = Field(
+        "off", description="Decode live streams on the GPU; `auto` takes what is there, else the processor."
+    )
+    fallback_for: Seconds = Field(
+        300.0, description="How long a camera is read from its fallback before `url` is tried."
+    )
+    clock_tolerance: Seconds = Field(
+        5.0, description="A camera's own clock is used while it is at most this far from this machine's."
+    )
+    reload: bool = Field(True, description="Follow changes of the site file while running; SIGHUP always does.")
     max_pixels: Annotated[int, Field(ge=1)] = Field(
         7680 * 4320, description="A source with larger frames is refused, in so many words."
     )
@@ -121,6 +131,16 @@ class EvidenceSettings(Section):
     before: Seconds = Field(5.0, description="Seconds of the clip before the event.")
     after: Seconds = Field(5.0, description="Seconds of the clip after the opening.")
     fps: Annotated[float, Field(gt=0, le=30)] = Field(5.0, description="Frames a second of the clip.")
+
+
+class RetentionSettings(Section):
+    """How long what is kept is kept; 0 is for ever. Frames on the bus go by `bus.frames_retention_bytes`."""
+
+    evidence: Seconds = Field(30 * 86_400.0, description="Pictures and clips of an incident, from its end.")
+    incidents: Seconds = Field(365 * 86_400.0, description="Incidents with their texts and deliveries, from their end.")
+    decisions: Seconds = Field(90 * 86_400.0, description="The ledger behind `why`.")
+    coverage: Seconds = Field(366 * 86_400.0, description="When which camera was watched.")
+    every: Seconds = Field(3600.0, description="How often a running process clears away what is too old.")
 
 
 class BusSettings(Section):
@@ -218,6 +238,7 @@ class Settings(BaseSettings):
     reasoning: ReasoningSettings = ReasoningSettings()
     alerting: AlertingSettings = AlertingSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    retention: RetentionSettings = RetentionSettings()
     bus: BusSettings = BusSettings()
     cluster: ClusterSettings = ClusterSettings()
 

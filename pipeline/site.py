@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.camera import Camera
+from pipeline.contracts.health import Condition
 from pipeline.contracts.rule import ANY_OBJECT, Rule
 from pipeline.contracts.values import Contract, Identifier
 from pipeline.errors import ConfigError, SiteFileError, SiteProblem
@@ -32,6 +33,8 @@ _ENCODER_WAYS_OUT = (
     "or describe the rule with track: instead of when:"
 )
 _MIN_SECRET_LENGTH = 4
+DEFAULT_HEALTH_RULE = Rule(id="camera-health", health=tuple(Condition), verify="none", cooldown=0.0)
+"""Tells every channel whatever goes wrong with any camera: nobody has to ask for it."""
 MOTION_DETECTOR = "motion"
 NO_MODEL = "none"
 
@@ -69,6 +72,8 @@ class Models(Contract):
     """`none`, or a CLIP/SigLIP/DINO model: a Hugging Face id or a folder."""
     detector: str = MOTION_DETECTOR
     """`motion`, `onnx:PATH` (YOLOX layout), or an object-detection model: a Hugging Face id or a folder."""
+    faces: str = NO_MODEL
+    """`none`, or `onnx:PATH` of a face detector (the Ultra-Light-Fast layout), for cameras with `blur_faces`."""
     vlm: str = NO_MODEL
     """`none`, `openai:URL#model`, or an image-text-to-text model: a Hugging Face id or a folder."""
     vlm_api_key: SecretStr | None = None
@@ -97,8 +102,19 @@ class Site(Contract):
         return {name: {"name": name, **body} if isinstance(body, Mapping) else body for name, body in value.items()}
 
     def rules_for(self, camera: Camera) -> tuple[Rule, ...]:
-        """The rules that look at this camera, disabled ones included."""
-        return tuple(rule for rule in self.rules if camera.matches(rule.cameras))
+        """The rules that look at what this camera sees, disabled ones included."""
+        return tuple(rule for rule in self.rules if rule.health is None and camera.matches(rule.cameras))
+
+    def health_rules_for(self, camera: Camera) -> tuple[Rule, ...]:
+        """The rules about the camera itself, disabled ones included; without any in the file, one that tells all."""
+        return tuple(rule for rule in self.all_rules if rule.health is not None and camera.matches(rule.cameras))
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """The rules of the file, and `camera-health` unless the file has its own rules about health."""
+        if any(rule.health is not None for rule in self.rules):
+            return self.rules
+        return (*self.rules, DEFAULT_HEALTH_RULE)
 
     def channels_for(self, rule: Rule) -> tuple[Channel, ...]:
         """The channels this rule tells."""
@@ -110,16 +126,16 @@ class Site(Contract):
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of that id."""
-        return next((rule for rule in self.rules if rule.id == rule_id), None)
+        return next((rule for rule in self.all_rules if rule.id == rule_id), None)
 
     def secrets(self) -> Iterator[str]:
         """Every secret value, for the log filter."""
         for camera in self.cameras:
-            url = camera.url.get_secret_value()
-            # Up to the last @: cameras take passwords that hold one.
-            password = re.search(r"://[^/:\s]*:([^/\s]+)@", url)
-            if password:
-                yield password.group(1)
+            for url in (camera.url, camera.fallback_url):
+                # Up to the last @: cameras take passwords that hold one.
+                password = re.search(r"://[^/:\s]*:([^/\s]+)@", url.get_secret_value()) if url else None
+                if password:
+                    yield password.group(1)
         for channel in self.channels.values():
             yield channel.webhook.get_secret_value()
             if channel.secret:
@@ -347,7 +363,8 @@ def _model_in(annotation: Any) -> Any:
 
 def _cross_check(site: Site, document: _Document) -> Iterator[SiteProblem]:
     yield from _duplicates("cameras", [camera.id for camera in site.cameras], document)
-    yield from _duplicates("rules", [rule.id for rule in site.rules], document)
+    yield from _duplicates("rules", [rule.id for rule in site.all_rules], document)
+    yield from _check_faces(site, document)
     known_cameras = {camera.id for camera in site.cameras} | {
         label for camera in site.cameras for label in camera.labels
     }
@@ -406,6 +423,18 @@ def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: _
                 _dotted(path),
                 f"the motion detector cannot tell a {wanted[0]} from anything else that moves",
                 "write object: any, or set models.detector to onnx:PATH or a detection model",
+            )
+
+
+def _check_faces(site: Site, document: _Document) -> Iterator[SiteProblem]:
+    for index, camera in enumerate(site.cameras):
+        if camera.blur_faces and site.models.faces == NO_MODEL:
+            path = ("cameras", index, "blur_faces")
+            yield SiteProblem(
+                document.line(path),
+                _dotted(path),
+                "blurring faces needs a model that finds them, and none is set",
+                "set models.faces to onnx:PATH",
             )
 
 

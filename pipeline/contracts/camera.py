@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from pipeline.contracts.health import DEBOUNCE_SECONDS, Condition
 from pipeline.contracts.rule import Line, Polygon
 from pipeline.contracts.values import Contract, Identifier, Seconds
 
@@ -28,12 +29,34 @@ class Camera(Contract):
     url: SecretStr
     """`rtsp://…`, `http://…`, a file's path, `usb:0`, or `synthetic:SCENE?seed=1`. May hold a password, so it
     is never logged; use `pipeline.telemetry.hide_credentials` to show it."""
+    fallback_url: SecretStr | None = None
+    """Read while `url` does not answer: the main stream of a camera whose sub-stream is `url`."""
+    decode: Literal["auto", "all", "keyframes"] = "auto"
+    """Which frames of a live stream are decoded. `auto`: key frames alone where they come often enough for
+    `sampling`, else all; `keyframes`: whatever their pace."""
     labels: tuple[Identifier, ...] = ()
     zones: dict[Identifier, Polygon] = {}
     lines: dict[Identifier, Line] = {}
     masks: tuple[Polygon, ...] = ()
     """Blacked out before a frame leaves ingest."""
+    blur_faces: bool = False
+    """Faces are made unrecognisable before a frame leaves ingest; needs `models.faces`."""
     sampling: SamplingLimits = SamplingLimits()
+    health: dict[Condition, Seconds | Literal["off"]] = {}
+    """How long a condition must last before it is told, or `off`; the rest keep their defaults."""
+
+    @field_validator("health", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        """YAML 1.1 reads a bare `off` as false."""
+        return (
+            {key: "off" if item is False else item for key, item in value.items()} if isinstance(value, dict) else value
+        )
+
+    def debounce_seconds(self, condition: Condition) -> float | None:
+        """How long a condition must last before it is told; None when it never is."""
+        given = self.health.get(condition, DEBOUNCE_SECONDS[condition])
+        return None if given == "off" else given
 
     def matches(self, wanted: tuple[str, ...]) -> bool:
         """Whether a rule's `cameras` (ids or labels; empty for all) mean this camera."""

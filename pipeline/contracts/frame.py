@@ -93,8 +93,8 @@ class VideoSource(Protocol):
     expected_frames: int | None
     """How many frames a file will give, when it says so; None for live sources."""
 
-    def read(self) -> Frame | None:
-        """The next frame, or None at the end."""
+    def read(self) -> Frame | EncodedFrame | None:
+        """The next frame, or None at the end. As JPEG from where it is made where it is decoded."""
         ...
 
     def close(self) -> None:

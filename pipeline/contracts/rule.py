@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.contracts.health import Condition
 from pipeline.contracts.values import Contract, Fraction, Identifier, NormalisedPoint, Seconds, Severity
 
 ANY_OBJECT = "any"
@@ -130,6 +131,8 @@ class Rule(Contract):
     """Words, scored by the encoder and judged by the vision-language model."""
     track: TrackPredicate | None = None
     """A condition over tracks and zones."""
+    health: tuple[Condition, ...] | None = None
+    """What is wrong with the camera itself: `offline`, `black` …, or `any`. Never judged by a model."""
     ask: Annotated[str, Field(max_length=20_000)] | None = None
     """The question put to the vision-language model; by default made from `when` or `track`."""
     cameras: tuple[str, ...] = ()
@@ -156,6 +159,13 @@ class Rule(Contract):
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("health", mode="before")
+    @classmethod
+    def _any_condition(cls, value: Any) -> Any:
+        if value == "any":
+            return tuple(Condition)
+        return (value,) if isinstance(value, str) else value
+
     @field_validator("schedule", mode="before")
     @classmethod
     def _schedules(cls, value: Any) -> Any:
@@ -164,9 +174,11 @@ class Rule(Contract):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        given = [kind for kind in ("when", "track") if getattr(self, kind) is not None]
+        given = [kind for kind in ("when", "track", "health") if getattr(self, kind) is not None]
         if len(given) != 1:
-            raise ValueError(f"expected exactly one of when, track; got {' and '.join(given) or 'none'}")
+            raise ValueError(f"expected exactly one of when, track, health; got {' and '.join(given) or 'none'}")
+        if self.health is not None and self.zone is not None:
+            raise ValueError("a health rule concerns the camera as a whole; take zone out")
         return self
 
     @property
