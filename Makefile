@@ -8,7 +8,7 @@ CLIPS ?= $(wildcard ../shared/data/videos/intel_people-detection.mp4)
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-check demo cluster-demo test chaos check format lint types imports constraints bench clean
+.PHONY: help setup system-check demo cluster-demo test chaos camera-faults camera-soak check format lint types imports constraints bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[models,postgres,cluster,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[models,postgres,cluster,onvif,dev]'
 	@touch $@
 
 system-check:  ## Name the system packages that are missing
@@ -38,6 +38,12 @@ test: setup  ## Run the tests (PYTEST_ARGS=... to choose)
 chaos: setup  ## Kill a run 30 times, then break every part of a cluster 110 times (25 min); count what was lost (nothing)
 	@SIGHTLINE_KILLS=30 $(BIN)/python -m pytest -s tests/faults --ignore=tests/faults/test_cluster.py
 	@SIGHTLINE_KILLS=110 $(BIN)/python -m pytest -s tests/faults/test_cluster.py
+
+camera-faults: setup  ## Break real cameras in every way, one after the other (25 min); print what became of each
+	@$(BIN)/python benchmarks/camera_faults.py
+
+camera-soak: setup  ## Eight real cameras that fail at random for half an hour: memory, leaks, coverage against faults
+	@$(BIN)/python benchmarks/camera_soak.py
 
 check: format lint types imports test  ## Everything that must be green before a commit
 

@@ -28,6 +28,7 @@ from pipeline.contracts.bus import Partition, PublishedFrame, Record, RecordHand
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.observation import Vision
 from pipeline.jpeg import encode_bgr
+from pipeline.runtime.coverage import NoCoverage
 from pipeline.runtime.ingest.service import new_producer
 from pipeline.runtime.watcher.service import WatcherParts, WatcherService
 from pipeline.settings import Settings
@@ -190,6 +191,7 @@ def watcher(
         incidents=stores.incidents,
         evidence=stores.evidence,
         ledger=Ledger(stores.decisions),
+        coverage=NoCoverage(),
         on_close=(publisher.close, vision.close, stores.close),
     )
     return WatcherService(parts, metrics or Metrics(), SystemClock())

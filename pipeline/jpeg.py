@@ -26,6 +26,9 @@ _LUMA = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+_LONGEST_SIDE_PX = 320
+"""Of the luma that pictures are watched in: a person 30 px wide in 1080p is 5 px wide in it, still a region."""
+_REDUCTIONS: tuple[Reduction, ...] = (8, 4, 2)
 _START_OF_IMAGE = b"\xff\xd8"
 _END_OF_IMAGE = b"\xff\xd9"
 _TAIL_BYTES = 1024
@@ -90,6 +93,28 @@ def decode_luma(frame: EncodedFrame, reduction: Reduction = 1) -> NDArray[np.uin
     """Luma, (height, width), uint8; `InvalidMessage` as for `decode_frame`."""
     _require_size(frame)
     return _read(frame.jpeg, _LUMA[reduction])
+
+
+def luma_of(frame: Frame | EncodedFrame) -> NDArray[np.uint8]:
+    """Luma of a frame, (height, width), uint8, reduced so that its longer side has at most 320 pixels.
+
+    Both kinds are reduced by the same steps, so that a camera is judged alike wherever its frames come from.
+    `InvalidMessage` for a JPEG that is not whole or not of the frame's size.
+    """
+    if isinstance(frame, Frame):
+        return np.asarray(cv2.cvtColor(_reduced(frame.pixels, frame), cv2.COLOR_RGB2GRAY), np.uint8)
+    longest = max(frame.width, frame.height)
+    factor: Reduction = next((factor for factor in _REDUCTIONS if longest >= 2 * factor * _LONGEST_SIDE_PX), 1)
+    return _reduced(decode_luma(frame, factor), frame)
+
+
+def _reduced(picture: Image | NDArray[np.uint8], frame: Frame | EncodedFrame) -> NDArray[np.uint8]:
+    """The frame's picture, whole or already at a fraction, at that size."""
+    scale = min(_LONGEST_SIDE_PX / max(frame.width, frame.height), 1.0)
+    size = max(round(frame.width * scale), 1), max(round(frame.height * scale), 1)
+    # Averaging only the last halving: 0.3 ms for 720p against 1.4 ms all the way, and as little noise.
+    double = min(2 * size[0], picture.shape[1]), min(2 * size[1], picture.shape[0])
+    return np.asarray(cv2.resize(cv2.resize(picture, double), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def size_of(jpeg: bytes) -> tuple[int, int]:

@@ -78,6 +78,10 @@ class DeliveryWorker:
         self._failure: Exception | None = None
         self._fault = FaultLog("the outcome of deliveries")
 
+    def follow(self, channels: Mapping[str, Channel]) -> None:
+        """The site file changed."""
+        self._channels = channels
+
     def run(self, stop: threading.Event, on_turn: Callable[[], None] = lambda: None) -> None:
         """Deliver until `stop` is set (and `wake` called, to be heard at once); then drain.
 

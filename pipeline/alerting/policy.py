@@ -14,6 +14,7 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.contracts.alert import Channel, Delivery
 from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStatus
 from pipeline.contracts.rule import Rule
+from pipeline.site import Site
 
 log = structlog.get_logger()
 
@@ -27,6 +28,11 @@ class DeliveryPolicy:
         self._rules = rules
         self._channels_of = channels_of
         self._clock = clock or SystemClock()
+
+    def follow(self, rules: Mapping[str, Rule], channels_of: Mapping[str, Sequence[Channel]]) -> None:
+        """The site file changed. Rules that are gone still tell the end of what they began."""
+        self._channels_of = {**self._channels_of, **channels_of}
+        self._rules = {**self._rules, **rules}
 
     def __call__(self, change: IncidentChange) -> tuple[Delivery, ...]:
         """The deliveries this change owes; none for a rule that has left the site file."""
@@ -53,6 +59,11 @@ class DeliveryPolicy:
             created_at=now,
             next_attempt_at=now,
         )
+
+
+def rules_and_channels(site: Site) -> tuple[dict[str, Rule], dict[str, tuple[Channel, ...]]]:
+    """What a policy is made from: the site's rules, and the channels each tells, by id."""
+    return {rule.id: rule for rule in site.all_rules}, {rule.id: site.channels_for(rule) for rule in site.all_rules}
 
 
 def _is_told(change: IncidentChange, rule: Rule, channel: Channel) -> bool:

@@ -21,6 +21,8 @@ _KIND_WORDS = {
     ChangeKind.CLOSED: "Over",
     ChangeKind.ACKNOWLEDGED: "Acknowledged",
 }
+_TROUBLE_WORDS = {ChangeKind.UNVERIFIED: "Camera trouble", ChangeKind.CLOSED: "Camera well again"}
+"""Of incidents about the camera itself, which nobody needs to verify."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,9 @@ class Telling:
 def headline(telling: Telling) -> str:
     """One line: `Confirmed: a person climbs the fence — gate-north, 22:14:03 (site time)`."""
     incident = telling.incident
-    kind = _KIND_WORDS[telling.change.kind]
+    is_trouble = incident.candidate.condition is not None
+    kind = _TROUBLE_WORDS.get(telling.change.kind) if is_trouble else None
+    kind = kind or _KIND_WORDS[telling.change.kind]
     if telling.change.kind is ChangeKind.ACKNOWLEDGED and incident.acknowledged_by:
         kind = f"{kind} by {incident.acknowledged_by}"
     test = "TEST: " if telling.is_test else ""

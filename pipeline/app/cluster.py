@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from pipeline.alerting.policy import DeliveryPolicy
+from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.alerting.webhook import WebhookSender
 from pipeline.app.serve_config import (
     ALERTING,
@@ -84,6 +84,8 @@ def watcher_service(site: Site, settings: Settings, metrics: Metrics, vision: Vi
         incidents=stores.incidents,
         evidence=stores.evidence,
         ledger=Ledger(stores.decisions),
+        coverage=stores.coverage,
+        retention=stores.retention,
         on_close=(publisher.close, vision.close, stores.close),
     )
     return WatcherService(parts, metrics, clock)
@@ -95,8 +97,7 @@ def reasoner_service(
     """Candidates to incidents and verdicts; without a model they stay unverified."""
     clock = SystemClock()
     stores = open_stores(settings)
-    rules = {rule.id: rule for rule in site.rules}
-    policy = DeliveryPolicy(rules, {rule_id: site.channels_for(rule) for rule_id, rule in rules.items()})
+    policy = DeliveryPolicy(*rules_and_channels(site))
     return ReasonerService(
         KafkaBus(settings.bus, f"reasoner-{unique_name()}"),
         site,

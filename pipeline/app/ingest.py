@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from functools import partial
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from sqlalchemy import Connection
+
+from pipeline.app.cameras import make_eye
+from pipeline.app.stores import open_evidence
 from pipeline.clock import Clock, SystemClock
 from pipeline.contracts.camera import Camera
-from pipeline.contracts.decision import DecisionCount, DecisionSink, NullDecisionSink
-from pipeline.contracts.frame import VideoSource
+from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.decision import DecisionSink, NullDecisionSink
 from pipeline.errors import ConfigError, TransientError
 from pipeline.ingest.pace import Pace
-from pipeline.ingest.source import open_supervised
+from pipeline.runtime.coverage import CoverageBook, NoCoverage, seen_gap_seconds
+from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.housekeeping import Housekeeping
 from pipeline.runtime.ingest.backlog import Backlog
 from pipeline.runtime.ingest.feed import CameraFeed
 from pipeline.runtime.ingest.frame_sender import FrameSender
-from pipeline.runtime.ingest.service import IngestService, new_producer
+from pipeline.runtime.ingest.service import IngestService, Station, new_producer
 from pipeline.runtime.ingest.shard import Shard
+from pipeline.runtime.ingest.troubles import TroubleTeller
+from pipeline.sampling.ring import FrameRing
 from pipeline.settings import Settings
 from pipeline.site import Site
+from pipeline.store.coverage import SqlCoverageStore
 from pipeline.store.database import Database
+from pipeline.store.incident_store import SqlIncidentStore
 from pipeline.store.ledger import Ledger, SqlDecisionStore
 from pipeline.telemetry import Metrics
 from pipeline.transport.kafka import KafkaBus
 
 LIVE_PACE = Pace(speed=1.0)
 WHOLE = Shard()
+_HEALTH_RING_FPS = 1.0
+_HEALTH_RING_BYTES = 8_000_000
+"""Of a camera: the seconds before it failed, for the evidence."""
 
 
 def build_ingest(
@@ -53,7 +65,8 @@ class _Wiring:
     def __init__(
         self, site: Site, settings: Settings, shard: Shard, pace: Pace, clock: Clock, metrics: Metrics
     ) -> None:
-        self.cameras = tuple(camera for camera in site.cameras if shard.holds(camera.id))
+        self.site = site
+        self.shard = shard
         self.settings = settings
         self.pace = pace
         self.clock = clock
@@ -62,61 +75,113 @@ class _Wiring:
         self.bus = KafkaBus(settings.bus, f"ingest-{self.producer}")
         self.publisher = self.bus.publisher()
         self.sender = FrameSender(self.publisher, self.bus.ensure_topics, metrics, clock)
-        self.database = Database(settings.database_url) if settings.database_url else None
-        self.ledger = Ledger(_MigratingStore(self.database)) if self.database else None
+        self.database = _LateDatabase(settings.database_url) if settings.database_url else None
+        self.ledger = Ledger(SqlDecisionStore(self.database)) if self.database else None
         self.decisions: DecisionSink = self.ledger or NullDecisionSink()
+        self.coverage = CoverageBook(SqlCoverageStore(self.database) if self.database else NoCoverage(), clock)
+        self.health_ring = settings.sampling.model_copy(
+            update={"ring_fps": _HEALTH_RING_FPS, "ring_max_bytes": _HEALTH_RING_BYTES}
+        )
+        self.ring_of: Callable[[str], FrameRing | None] = lambda _: None
+        self.desk = HealthDesk(site, lambda id_: self.ring_of(id_), self._tell, self.coverage, self.decisions, clock)
+        evidence = open_evidence(settings)
+        self.troubles = TroubleTeller(self.publisher, site, evidence, settings.evidence, metrics, clock)
 
     def service(self) -> IngestService:
         """The whole graph."""
-        return IngestService(
-            [self._feed(camera) for camera in self.cameras],
+        service = IngestService(
+            self.site,
+            self._station,
             self.sender,
             self.publisher,
             stale_after_seconds=self.settings.bus.poll_stale_after,
             clock=self.clock,
-            housekeeping=Housekeeping(self.ledger, self.metrics, self.clock) if self.ledger else None,
+            desk=self.desk,
+            troubles=self.troubles,
+            open_before=self._open_before,
+            housekeeping=Housekeeping(self.ledger, self.metrics, self.clock, coverage=self.coverage)
+            if self.ledger
+            else None,
             on_close=(self.database.close,) if self.database else (),
         )
+        self.ring_of = service.ring_of
+        return service
 
-    def _feed(self, camera: Camera) -> CameraFeed:
-        return CameraFeed(
+    def _tell(self, candidate: Candidate) -> None:
+        self.troubles.tell(candidate, self.ring_of(candidate.camera_id) or FrameRing(self.health_ring))
+
+    def _station(self, camera: Camera, site: Site) -> Station | None:
+        if not self.shard.holds(camera.id):
+            return None
+        eye = make_eye(
+            camera,
+            site,
+            self.settings,
+            self.pace,
+            self.desk,
+            decisions=self.decisions,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+
+        self.coverage.set_gap(camera.id, seen_gap_seconds(camera))
+
+        def ended(is_over: bool) -> None:
+            eye.gauge.ended()
+            if is_over:
+                self.desk.forget(camera.id)
+
+        feed = CameraFeed(
             camera,
             self.producer,
-            partial(self._open_source, camera),
+            eye.open,
             Backlog(self.settings.ingest.keep_bytes, self.settings.ingest.keep_for, self.sender.offer),
+            FrameRing(self.health_ring),
             self.settings.sampling,
             self.decisions,
             self.metrics,
             self.clock,
+            self.coverage,
+            ended,
         )
+        return Station(feed, eye.gauge, eye.health)
 
-    def _open_source(self, camera: Camera, on_state: Callable[[bool], None]) -> VideoSource:
-        return open_supervised(
-            camera, self.settings.ingest, self.clock, self.decisions, pace=self.pace, on_state=on_state
-        )
+    def _open_before(self) -> list[Candidate]:
+        if self.database is None:
+            return []
+        store = SqlIncidentStore(self.database, has_bus=True)
+        return [incident.candidate for incident in store.still_open()]
 
 
-class _MigratingStore:
-    """A `DecisionStore` that brings the tables up to date before it first writes: the database may be away until
-    then, and one that can never work costs the ledger, not the video."""
+class _LateDatabase(Database):
+    """Brings its tables up to date when it is first used: it may be away until then, and one that can never work costs
+    the accounts that are kept in it, not the video."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._store = SqlDecisionStore(database)
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._migrating = threading.Lock()
         self._is_migrated = False
 
-    def add(self, counts: Sequence[DecisionCount]) -> None:
-        """See `DecisionStore`."""
-        if not self._is_migrated:
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See `Database`."""
+        self._migrate_once()
+        with super().reading() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """See `Database`."""
+        self._migrate_once()
+        with super().writing() as connection:
+            yield connection
+
+    def _migrate_once(self) -> None:
+        with self._migrating:
+            if self._is_migrated:
+                return
             try:
-                self._database.migrate()
+                self.migrate()
             except ConfigError as error:
                 raise TransientError(str(error)) from error
             self._is_migrated = True
-        self._store.add(counts)
-
-    def between(
-        self, camera_id: str, start: datetime, end: datetime, rule_id: str | None = None
-    ) -> list[DecisionCount]:
-        """See `DecisionStore`."""
-        return self._store.between(camera_id, start, end, rule_id)

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 from pipeline.alerting.outbox import DeliveryWorker
-from pipeline.alerting.policy import DeliveryPolicy
+from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.alerting.webhook import WebhookSender
+from pipeline.app.cameras import make_eye
 from pipeline.app.stores import Stores, open_stores
 from pipeline.clock import Clock, SystemClock
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
-from pipeline.contracts.frame import VideoSource
 from pipeline.contracts.incident import IncidentChange
 from pipeline.errors import ConfigError
 from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.ingest.pace import Pace
-from pipeline.ingest.source import open_supervised
 from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
 from pipeline.perception.stage import PerceptionStage
 from pipeline.perception.vision import LocalVision
 from pipeline.reasoning.model import load_model
 from pipeline.reasoning.reasoner import VlmReasoner
+from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds, seen_gap_seconds
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.local.cameras import CameraLoop, SkipMeter
-from pipeline.runtime.local.inbox import FairInbox, WithdrawAlert
+from pipeline.runtime.local.crew import CameraCrew, Station
+from pipeline.runtime.local.inbox import CameraTrouble, FairInbox, WithdrawAlert
 from pipeline.runtime.local.runtime import LocalParts, LocalRuntime, RunListener
 from pipeline.runtime.local.watch import WatchLoop
 from pipeline.runtime.verification import Verifier
+from pipeline.sampling.ring import FrameRing
 from pipeline.sampling.sampler import CameraSampler
 from pipeline.settings import Settings
 from pipeline.site import Site
@@ -114,10 +116,21 @@ class _Wiring:
         self.lock = lock
         self.ledger = Ledger(stores.decisions)
         self.inbox = FairInbox(tuple(c.id for c in site.cameras), settings.perception.batch_size)
-        skips = SkipMeter(self.ledger, metrics)
-        self.samplers = {c.id: CameraSampler(c, settings.sampling, skips) for c in site.cameras}
+        self.skips = SkipMeter(self.ledger, metrics)
+        self.coverage = CoverageBook(stores.coverage, clock)
         self.delivery = self._delivery()
-        self.recorder = IncidentRecorder(stores.incidents, self._policy(), clock)
+        self.policy = DeliveryPolicy(*rules_and_channels(site))
+        self.recorder = IncidentRecorder(stores.incidents, self.policy, clock)
+        self.crew: CameraCrew | None = None
+        self.desk = HealthDesk(
+            site,
+            self._ring_of,
+            lambda candidate: self.inbox.tell(CameraTrouble(candidate)),
+            self.coverage,
+            self.ledger,
+            clock,
+        )
+        self.desk.inherit(incident.candidate for incident in stores.incidents.still_open())
         self.verifier: Verifier | None = None
 
     def runtime(self) -> LocalRuntime:
@@ -144,14 +157,16 @@ class _Wiring:
         )
         evidence = self._evidence()
         self.verifier = self._verifier(reasoner)
+        stations = {camera.id: self._station(camera) for camera in self.site.cameras}
         watch = WatchLoop(
             self.inbox,
             PerceptionStage(vision, settings.perception, self.ledger),
             events,
             self.recorder,
             evidence,
-            {camera_id: sampler.ring for camera_id, sampler in self.samplers.items()},
+            {camera_id: station.ring for camera_id, station in stations.items()},
             self.site,
+            self.coverage,
             has_reasoner=reasoner is not None,
             batch_size=settings.perception.batch_size,
             decisions=self.ledger,
@@ -159,11 +174,15 @@ class _Wiring:
             clock=self.clock,
             on_change=self._announce,
         )
+        self.crew = CameraCrew(self.site, stations, self._station, self.inbox, watch, self.desk)
         on_close: list[Callable[[], None]] = [vision.close]
         if reasoner is not None:
             on_close.append(reasoner.close)
         parts = LocalParts(
-            cameras=tuple(self._camera_loop(camera) for camera in self.site.cameras),
+            crew=self.crew,
+            desk=self.desk,
+            policy=self.policy,
+            coverage=self.coverage,
             inbox=self.inbox,
             watch=watch,
             evidence=evidence,
@@ -174,15 +193,10 @@ class _Wiring:
             incidents=self.stores.incidents,
             outbox=self.stores.outbox,
             ledger=self.ledger,
+            retention=self.stores.retention,
             on_close=(*on_close, self.delivery.close, self.stores.close, self.lock.release),
         )
         return LocalRuntime(parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock)
-
-    def _policy(self) -> DeliveryPolicy:
-        return DeliveryPolicy(
-            {rule.id: rule for rule in self.site.rules},
-            {rule.id: self.site.channels_for(rule) for rule in self.site.rules},
-        )
 
     def _delivery(self) -> DeliveryWorker:
         sender = WebhookSender(self.site.site.name, self.site.site.timezone)
@@ -230,21 +244,33 @@ class _Wiring:
             self.verifier.wake()
         self.listener.changed(change)
 
-    def _camera_loop(self, camera: Camera) -> CameraLoop:
-        return CameraLoop(
+    def _station(self, camera: Camera) -> Station:
+        sampler = CameraSampler(camera, self.settings.sampling, self.skips)
+        eye = make_eye(
             camera,
-            partial(self._open_source, camera),
-            self.samplers[camera.id],
+            self.site,
+            self.settings,
+            self.pace,
+            self.desk,
+            decisions=self.ledger,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        self.coverage.set_gap(camera.id, seen_gap_seconds(camera), judged_gap_seconds(camera))
+        loop = CameraLoop(
+            camera,
+            eye.open,
+            sampler,
             self.inbox,
             self.settings.sampling,
             self.ledger,
             self.metrics,
             self.clock,
             self.listener.progress,
+            self.coverage,
+            self.desk.forget,
         )
+        return Station(loop, sampler.ring, eye.health)
 
-    def _open_source(self, camera: Camera) -> VideoSource:
-        camera_up = self.metrics.camera_up.labels(camera.id)
-        return open_supervised(
-            camera, self.settings.ingest, self.clock, self.ledger, pace=self.pace, on_state=camera_up.set
-        )
+    def _ring_of(self, camera_id: str) -> FrameRing | None:
+        return self.crew.ring_of(camera_id) if self.crew is not None else None

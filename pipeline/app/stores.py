@@ -7,16 +7,20 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.contracts.alert import Outbox
+from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import IncidentStore
 from pipeline.contracts.ledger import DecisionStore
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings
+from pipeline.store.coverage import SqlCoverageStore
 from pipeline.store.database import Database
+from pipeline.store.erasure import Eraser
 from pipeline.store.evidence import FsspecEvidenceStore
 from pipeline.store.incident_store import SqlIncidentStore
 from pipeline.store.ledger import SqlDecisionStore
 from pipeline.store.outbox import SqlOutbox
+from pipeline.store.retention import Retention
 
 _SQLITE_FILE = "sightline.db"
 
@@ -30,6 +34,9 @@ class Stores:
     outbox: Outbox
     decisions: DecisionStore
     evidence: EvidenceStore
+    coverage: CoverageStore
+    retention: Retention
+    eraser: Eraser
 
     def close(self) -> None:
         """Close the database; may be called twice."""
@@ -47,14 +54,23 @@ def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
     database.migrate()
     if not must_exist:
         database.check_writable()
-    evidence_url = settings.evidence.url or str(settings.data_dir.absolute() / "evidence")
+    evidence = open_evidence(settings)
+    incidents = SqlIncidentStore(database, has_bus=bool(settings.bus.servers))
     return Stores(
         database,
-        SqlIncidentStore(database, has_bus=bool(settings.bus.servers)),
+        incidents,
         SqlOutbox(database),
         SqlDecisionStore(database),
-        FsspecEvidenceStore(evidence_url),
+        evidence,
+        SqlCoverageStore(database),
+        Retention(database, incidents, evidence, settings.retention),
+        Eraser(database, evidence, settings.evidence),
     )
+
+
+def open_evidence(settings: Settings) -> FsspecEvidenceStore:
+    """Where pictures and clips are kept."""
+    return FsspecEvidenceStore(settings.evidence.url or str(settings.data_dir.absolute() / "evidence"))
 
 
 def _sqlite_url(data_dir: Path, must_exist: bool) -> str:

@@ -21,6 +21,7 @@ from pipeline.contracts.alert import Channel
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.incident import IncidentFilter
 from pipeline.errors import SightlineError
+from pipeline.ingest.capture import PictureWish
 from pipeline.ingest.source import is_live, open_source
 from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
@@ -55,7 +56,9 @@ def examine(site: Site, settings: Settings) -> Iterator[Finding]:
     yield examine_disk(settings)
     yield from examine_storage(settings)
     yield examine_clock(site)
-    waiting: list[Callable[[], Finding]] = [partial(examine_camera, c, settings.ingest) for c in site.cameras]
+    waiting: list[Callable[[], Finding]] = [
+        partial(examine_camera, camera, settings.ingest, site.models.faces) for camera in site.cameras
+    ]
     waiting += [partial(examine_channel, channel) for channel in site.channels.values()]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(lambda look: look(), waiting)
@@ -128,12 +131,12 @@ def examine_clock(site: Site) -> Finding:
     return Finding("clock", True, f"{found}; runs evenly (not compared with another machine's)")
 
 
-def examine_camera(camera: Camera, settings: IngestSettings) -> Finding:
-    """Open it and read one frame."""
+def examine_camera(camera: Camera, settings: IngestSettings, faces: str) -> Finding:
+    """Open it and read one frame; with `models.faces` where the camera blurs faces."""
     what = f"camera {camera.id}"
     started = time.monotonic()
     try:
-        source = open_source(camera, settings, SystemClock())
+        source = open_source(camera, settings, SystemClock(), wish=PictureWish(faces=faces))
         try:
             frame = source.read()
         finally:

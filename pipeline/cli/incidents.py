@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
-from pipeline.alerting.policy import DeliveryPolicy
+from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
-from pipeline.cli.output import change_line, headline, local_time, out, plain, say_json, wall_clock
+from pipeline.cli.coverage import unwatched
+from pipeline.cli.output import change_line, err, headline, local_time, out, plain, say_json, wall_clock
 from pipeline.cli.screens import incident_table
 from pipeline.cli.times import read_moment
 from pipeline.clock import SystemClock
@@ -67,6 +69,24 @@ def list_incidents(
             out().print(incident_table(found, wall_clock(zone)))
         else:
             out().print("no incidents")
+        if not found:
+            # A script's list stays a list: there it goes to standard error.
+            _say_unwatched(stores, _cameras(camera, site), wanted, zone, err() if as_json else out())
+
+
+def _cameras(camera: str | None, site_path: Path | None) -> list[str] | None:
+    """The cameras a question is about; None for all that are known."""
+    if camera is not None:
+        return [camera]
+    return [camera.id for camera in load_site(site_path).cameras] if site_path else None
+
+
+def _say_unwatched(
+    stores: Stores, cameras: list[str] | None, wanted: IncidentFilter, zone: tzinfo, console: Console
+) -> None:
+    """No incidents is not "nothing happened" while nobody watched."""
+    for sentence in unwatched(stores, cameras, wanted.opened_from, wanted.opened_before, zone):
+        console.print(plain(f"but {sentence}"))
 
 
 @app.command()
@@ -121,9 +141,7 @@ def _plan(site_path: Path | None) -> Plan:
     """Who is told of a change: the site's channels, or nobody without a site file."""
     if site_path is None:
         return lambda _change: ()
-    site = load_site(site_path)
-    rules = {rule.id: rule for rule in site.rules}
-    return DeliveryPolicy(rules, {rule.id: site.channels_for(rule) for rule in site.rules})
+    return DeliveryPolicy(*rules_and_channels(load_site(site_path)))
 
 
 def _find(stores: Stores, wanted: str) -> Incident:

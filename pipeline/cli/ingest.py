@@ -15,7 +15,7 @@ import typer
 
 from pipeline.cli.configuration import JsonOption, LogFormat, LogLevel, SiteArgument, settings_for, start_logging
 from pipeline.cli.output import EXIT_FAILED, counted, err, say_json, say_warning
-from pipeline.cli.run import serve_metrics
+from pipeline.cli.run import following, serve_metrics
 from pipeline.cli.signals import stop_on_signals
 from pipeline.cli.times import read_moment
 from pipeline.site import load_site
@@ -73,7 +73,8 @@ def ingest(
     if not service.summary().cameras:
         say_warning(f"none of the {counted(len(site.cameras), 'camera')} belongs to share {share}: nothing to read")
     serve_metrics(metrics, settings)
-    status = run_to_the_end(service, settings.drain_for)
+    with following(site_path, site, service.follow, polls=settings.ingest.reload):
+        status = run_to_the_end(service, settings.drain_for)
     summary = service.summary()
     _tell(summary, as_json=as_json)
     if status or summary.failures or summary.records_unsent:

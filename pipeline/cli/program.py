@@ -16,13 +16,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli.cameras import app as cameras
 from pipeline.cli.channels import app as channels
 from pipeline.cli.channels import replay_dead_letters
 from pipeline.cli.check import check
 from pipeline.cli.cluster import app as cluster
+from pipeline.cli.coverage import coverage
 from pipeline.cli.dead_letters import app as dead_letters
 from pipeline.cli.demo import demo
 from pipeline.cli.doctor import doctor
+from pipeline.cli.erase import erase
 from pipeline.cli.incidents import app as incidents
 from pipeline.cli.ingest import ingest
 from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, plain, say_error
@@ -32,8 +35,8 @@ from pipeline.cli.why_command import why
 from pipeline.errors import ConfigError, SightlineError
 
 _DEBUG_VARIABLE = "SIGHTLINE_DEBUG"
-_OF_THE_CLUSTER = ("kafka", "ray")
-"""Packages that only the extra `cluster` brings."""
+_EXTRAS = {"kafka": "cluster", "ray": "cluster", "onvif": "onvif"}
+"""Packages that only an extra brings, and which."""
 
 
 class Program(TyperGroup):
@@ -57,8 +60,9 @@ class Program(TyperGroup):
         except Exception as error:
             if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):  # typer's own: exits and wrong usage
                 raise
-            if isinstance(error, ModuleNotFoundError) and error.name in _OF_THE_CLUSTER:
-                _tell(ctx, f"the package {error.name} is not installed: pip install 'sightline[cluster]'")
+            if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+                extra = _EXTRAS[error.name]
+                _tell(ctx, f"the package {error.name} is not installed: pip install 'sightline[{extra}]'")
                 raise typer.Exit(EXIT_USAGE) from error
             _tell(ctx, f"unexpected {type(error).__name__}: {error}; run with `sightline --debug …` for the details")
             raise typer.Exit(EXIT_FAILED) from error
@@ -109,6 +113,9 @@ app.command()(check)
 app.command()(ingest)
 app.command()(doctor)
 app.command()(why)
+app.command()(coverage)
+app.command()(erase)
+app.add_typer(cameras, name="cameras")
 app.add_typer(cluster, name="cluster")
 app.add_typer(incidents, name="incidents")
 app.add_typer(channels, name="channels")

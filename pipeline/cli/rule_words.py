@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.cli.times import read_duration
+from pipeline.contracts.health import Condition
 from pipeline.contracts.rule import ANY_OBJECT, Rule
 from pipeline.errors import ConfigError
 
@@ -129,6 +130,8 @@ def read_rule(text: str) -> RuleBody:
 def rule_in_words(rule: Rule) -> str:
     """The other way round: a rule as a sentence of the language, or the operator's own words."""
     where = f" inside {rule.zone}" if rule.zone else ""
+    if rule.health is not None:
+        return "any trouble with the camera" if set(rule.health) == set(Condition) else " or ".join(rule.health)
     track = rule.track
     if track is None:
         return f"“{rule.when}”{where}"

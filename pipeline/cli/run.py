@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,10 +22,12 @@ from pipeline.cli.configuration import (
 )
 from pipeline.cli.output import EXIT_FAILED, counted, err, say_json, wall_clock
 from pipeline.cli.screens import choose_screen
-from pipeline.cli.signals import stop_on_signals
+from pipeline.cli.signals import call_on_hangup, stop_on_signals
 from pipeline.errors import ConfigError
+from pipeline.runtime.reload import SiteFileWatch
+from pipeline.runtime.worker import Worker
 from pipeline.settings import Settings
-from pipeline.site import load_site
+from pipeline.site import Site, load_site
 from pipeline.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -50,8 +55,9 @@ def run(
       sightline run site.yaml
       sightline run site.yaml --metrics-port 9090 --log-format json
       sightline run site.yaml --json | jq -r .incident.rule_id
-    Ctrl-C or SIGTERM finishes what was accepted and ends; a second one ends at once. Started again on the same
-    data folder, it resumes the verifications and deliveries that were still owed.
+    The site file may be changed meanwhile: cameras, rules and channels are followed when it is saved (or on SIGHUP),
+    the rest at the next start. Ctrl-C or SIGTERM finishes what was accepted and ends; a second one ends at once.
+    Started again on the same data folder, it resumes the verifications and deliveries that were still owed.
     """
     from pipeline.app.local import build_local
     from pipeline.ingest.pace import Pace
@@ -66,7 +72,8 @@ def run(
         pace = Pace(speed=speed, loop=loop)
         with build_local(site, settings, pace=pace, listener=screen, metrics=metrics) as runtime:
             serve_metrics(metrics, settings)
-            summary, status = run_until_stopped(runtime)
+            with following(site_path, site, runtime.follow, polls=settings.ingest.reload):
+                summary, status = run_until_stopped(runtime)
     _tell(summary, as_json=as_json)
     if status or summary.failures:
         raise typer.Exit(status or EXIT_FAILED)
@@ -79,6 +86,23 @@ def run_until_stopped(runtime: LocalRuntime, stop: threading.Event | None = None
         runtime.warm_up()
         summary = runtime.run(stop)
     return summary, interruption.exit_status
+
+
+@contextmanager
+def following(path: Path, site: Site, follow: Callable[[Site], None], *, polls: bool) -> Iterator[None]:
+    """Follow changes of the site file inside the block; nothing to follow when it was piped in."""
+    if str(path) == "-":
+        yield
+        return
+    watch, stop = SiteFileWatch(path, site, follow, polls=polls), threading.Event()
+    with call_on_hangup(watch.ask):
+        worker = Worker("site-file", lambda: watch.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            watch.ask()
+            worker.join()
 
 
 def serve_metrics(metrics: Metrics, settings: Settings) -> None:

@@ -1,10 +1,10 @@
-"""SIGINT and SIGTERM ask for a graceful end; a second one ends the process at once."""
+"""SIGINT and SIGTERM ask for a graceful end, a second one ends the process at once; SIGHUP asks to read anew."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -46,3 +46,13 @@ def stop_on_signals(stop: threading.Event, *, second_kills: bool = True) -> Iter
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def call_on_hangup(read_anew: Callable[[], None]) -> Iterator[None]:
+    """Call `read_anew` on SIGHUP, which would end the process otherwise. Main thread only."""
+    before = signal.signal(signal.SIGHUP, lambda *_: read_anew())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

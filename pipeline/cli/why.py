@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
+from pipeline.cli.coverage import gaps_in_words
 from pipeline.cli.output import counted
 from pipeline.contracts.decision import NO_RULE, DecisionCount, Gate
 from pipeline.contracts.incident import Incident, IncidentStatus
 from pipeline.contracts.rule import Rule
+from pipeline.store.gaps import Stretch
 
 _ORDER = list(Gate)
 _TOLD = {
@@ -40,6 +42,8 @@ class Question:
     """Rules that look at the camera, as far as they are known."""
     rule_id: str | None = None
     """Asked for one rule only."""
+    blind: Sequence[Stretch] = ()
+    """When the camera was not watched in that time, as far as that is known."""
 
     @property
     def at(self) -> str:
@@ -100,9 +104,19 @@ def _answer(question: Question, rule_id: str) -> str:
     if rule is not None and not rule.enabled:
         return f"{about}: the rule is switched off (enabled: false)."
     links = chain(question.counts, rule_id)
-    if not links:
-        return f"{about}: nothing is known of {question.camera_id} then; Sightline was not watching it."
-    return f"{about}: {_hindrance(links, rule)}."
+    if links:
+        return f"{about}: {_hindrance(links, rule)}.{_unwatched(question)}"
+    if question.blind:
+        gaps = gaps_in_words(question.blind, question.zone)
+        return f"{about}: {question.camera_id} was not watched {gaps}."
+    return f"{about}: nothing is known of {question.camera_id} then; Sightline was not watching it."
+
+
+def _unwatched(question: Question) -> str:
+    """What must be added where part of the time was not watched."""
+    if not question.blind:
+        return ""
+    return f" But {question.camera_id} was not watched {gaps_in_words(question.blind, question.zone)}."
 
 
 def _alerted(question: Question, incidents: Sequence[Incident]) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
+from pipeline.cli.coverage import gaps_for_script
 from pipeline.cli.output import err, out, plain, say_json, wall_clock
 from pipeline.cli.screens import incident_table
 from pipeline.cli.times import read_duration, read_moment, window_around
@@ -22,6 +23,7 @@ from pipeline.contracts.incident import Incident, IncidentFilter
 from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError
 from pipeline.site import load_site
+from pipeline.store.gaps import Stretch, accounts, blind_stretches
 
 if TYPE_CHECKING:
     from pipeline.app.stores import Stores
@@ -54,15 +56,17 @@ def why(
     with kept_data(data_dir, site) as (stores, zone):
         moment = read_moment(at, datetime.now(UTC), zone)
         start, end = window_around(moment.at, seconds)
+        counts = stores.decisions.between(camera, start, end, rule)
         question = Question(
             camera_id=camera,
             start=start,
             end=end,
             zone=zone,
-            counts=stores.decisions.between(camera, start, end, rule),
+            counts=counts,
             incidents=_incidents(stores, camera, rule, start, end),
             rules=_rules(site, camera, rule),
             rule_id=rule,
+            blind=_blind(stores, camera, rule, start, end, has_counts=bool(counts)),
         )
         if as_json:
             say_json(_for_script(question))
@@ -77,6 +81,18 @@ def _incidents(stores: Stores, camera: str, rule: str | None, start: datetime, e
     )
     found = stores.incidents.find(wanted)
     return [i for i in found if i.opened_at >= start or i.closed_at is None or i.closed_at > start]
+
+
+def _blind(
+    stores: Stores, camera: str, rule: str | None, start: datetime, end: datetime, *, has_counts: bool
+) -> list[Stretch]:
+    """When the camera, or that rule on it, was not watched. What was decided before coverage was kept was watched."""
+    (account,) = accounts(stores.coverage, [camera], start, end, datetime.now(UTC))
+    since = account.known_since
+    found = blind_stretches(account.rules.get(rule or "", account.stretches))
+    if since is None:
+        return []
+    return [gap for gap in found if gap.end > since or not has_counts]
 
 
 def _rules(site_path: Path | None, camera_id: str, rule_id: str | None) -> dict[str, Rule]:
@@ -109,6 +125,7 @@ def _for_script(question: Question) -> dict[str, Any]:
         "start": question.start.isoformat(),
         "end": question.end.isoformat(),
         "answers": answers(question),
+        "unwatched": gaps_for_script(question.blind),
         "gates": [asdict(link) | {"minute": link.minute.isoformat()} for link in question.counts],
         "incidents": [incident.model_dump(mode="json") for incident in question.incidents],
     }

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from pipeline.contracts.health import Condition
 from pipeline.contracts.values import Contract, Severity, UtcDatetime, utc_text
 
 
@@ -43,7 +44,8 @@ class Fact(Contract):
     """Something measured that made the rule fire, in numbers and in words."""
 
     kind: str
-    """The predicate's verb: `enters`, `crosses`, `inside`, `count_above`, `left_behind`, `faster_than`, `when`…"""
+    """The predicate's verb: `enters`, `crosses`, `inside`, `count_above`, `left_behind`, `faster_than`, `when`…; of a
+    health rule the condition: `offline`, `black`…"""
     text: str
     """For a person: `person 7 crossed kerb left_to_right`."""
     at: UtcDatetime
@@ -87,6 +89,12 @@ class Candidate(Contract):
     """(width, height) of the camera's frames, pixels."""
     models: dict[str, str] = {}
     """Role to model id: which encoder and detector saw it."""
+
+    @property
+    def condition(self) -> Condition | None:
+        """What is wrong with the camera, if this is about the camera and not about what it sees."""
+        kind = self.facts[0].kind if self.facts else ""
+        return Condition(kind) if kind in set(Condition) else None
 
 
 def candidate_id(camera_id: str, rule_id: str, started_at: datetime) -> str:

@@ -7,7 +7,7 @@ either: nobody was there. So a process that is killed leaves an end, not a lie.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,16 @@ ALL_RULES = ""
 """The rule id of an interval that concerns every rule of its camera."""
 WATCHED = ""
 """The reason of an interval in which there is nothing to complain of."""
+NO_FRAMES = "no frames"
+"""Frames were missing for longer than is honest, and nobody said why."""
+NOT_JUDGED = "not judged"
+"""The rules were not judged for longer than is honest, and nobody said why."""
+NOT_RUNNING = "not running"
+"""Nobody was there: the reason of time that no interval covers; never stored."""
+STOPPED = "stopped"
+"""Sightline was stopped, as asked."""
+ENDED = "ended"
+"""A recording was over."""
 
 
 class Layer(StrEnum):
@@ -53,4 +63,8 @@ class CoverageStore(Protocol):
 
     def between(self, camera_ids: Collection[str] | None, start: datetime, end: datetime) -> list[Interval]:
         """Those that reach into [start, end), of these cameras or of all (None), by camera and then by start."""
+        ...
+
+    def known_since(self, camera_ids: Collection[str] | None = None) -> Mapping[tuple[str, Layer], datetime]:
+        """(camera, layer) to the start of the first interval that is kept: which layers a camera has at all."""
         ...

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from pipeline.contracts.candidate import Candidate
+
+
+def evidence_folder(candidate: Candidate) -> str:
+    """`{camera}/{date}/{incident}`: the same candidate always has the same folder, and it alone."""
+    return f"{candidate.camera_id}/{candidate.started_at:%Y-%m-%d}/{candidate.id}"
+
 
 class EvidenceStore(Protocol):
     """Bytes by key (`{camera}/{date}/{incident}/snapshot.jpg`). Thread-safe.
@@ -26,4 +33,12 @@ class EvidenceStore(Protocol):
 
     def locate(self, key: str) -> str:
         """A path or URL a person can open."""
+        ...
+
+    def folders(self, folder: str = "") -> list[str]:
+        """The folders right under one, by name; none for a folder that is not there."""
+        ...
+
+    def delete_folder(self, folder: str) -> list[str]:
+        """Remove a folder with all that is in it, also what was never finished; the names of the files."""
         ...

@@ -46,22 +46,22 @@ class EventStage:
         go on from there. `known` is what earlier owners of the cameras told, see `events.takeover`.
         `ConfigError` when a rule needs an encoder, a zone or a line that is not there.
         """
-        words = {rule.when for _, rules in cameras for rule in rules if rule.enabled and rule.when is not None}
-        scorers = {text: _scorer(text, encoder) for text in sorted(words)}
-        self._watches = {
-            camera.id: CameraWatch(
-                camera,
-                rules,
-                settings,
-                timezone,
-                scorers,
-                decisions,
-                last_alerts=last_alerts,
-                model_ids=model_ids,
-                known=known,
-            )
-            for camera, rules in cameras
-        }
+        self._settings = settings
+        self._timezone = timezone
+        self._encoder = encoder
+        self._decisions = decisions
+        self._model_ids = model_ids
+        self._scorers: dict[str, WordScorer] = {}
+        self._watches = {camera.id: self._camera_watch(camera, rules, last_alerts, known) for camera, rules in cameras}
+
+    def watch(
+        self, camera: Camera, rules: tuple[Rule, ...], last_alerts: Mapping[tuple[str, str], datetime] = _NO_ALERTS
+    ) -> None:
+        """From now on watch a camera by these rules, whatever was watched of it before; `finish` that first.
+
+        `ConfigError`, and all stays as it is, like when the stage is made.
+        """
+        self._watches[camera.id] = self._camera_watch(camera, rules, last_alerts, ())
 
     def process(
         self, observations: Sequence[Observation], *, is_replay: bool = False
@@ -84,6 +84,28 @@ class EventStage:
         watch = self._watches.get(candidate.camera_id)
         if watch is not None:
             watch.withdraw_alert(candidate)
+
+    def _camera_watch(
+        self,
+        camera: Camera,
+        rules: tuple[Rule, ...],
+        last_alerts: Mapping[tuple[str, str], datetime],
+        known: Sequence[Candidate],
+    ) -> CameraWatch:
+        for words in sorted(rule.when for rule in rules if rule.enabled and rule.when is not None):
+            if words not in self._scorers:
+                self._scorers[words] = _scorer(words, self._encoder)
+        return CameraWatch(
+            camera,
+            rules,
+            self._settings,
+            self._timezone,
+            self._scorers,
+            self._decisions,
+            last_alerts=last_alerts,
+            model_ids=self._model_ids,
+            known=known,
+        )
 
     def _process(self, observation: Observation, is_replay: bool) -> tuple[Candidate, ...] | StageFailed:
         watch = self._watches.get(observation.camera_id)

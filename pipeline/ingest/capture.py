@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from pipeline.contracts.values import Image
 
 
+@dataclass(frozen=True, slots=True)
+class PictureWish:
+    """What a reader needs of a live camera's frames, so that no more is done for them."""
+
+    fps: float = 5.0
+    """Frames a second that are looked at, at most: decides whether key frames alone are enough."""
+    jpeg_quality: int = 85
+    """Of the pictures a live camera gives."""
+    faces: str = "none"
+    """The site's `models.faces`, for cameras with `blur_faces`."""
+
+
 class Capture(Protocol):
     """An opened decoder. Used by one thread; `grab` may block up to the read timeout it was opened with."""
-
-    @property
-    def pts_seconds(self) -> float:
-        """Presentation time of the grabbed frame."""
-        ...
 
     @property
     def size(self) -> tuple[int, int]:
@@ -33,8 +42,27 @@ class Capture(Protocol):
         ...
 
 
+class LiveCapture(Capture, Protocol):
+    """A decoder of a camera."""
+
+    @property
+    def pts_seconds(self) -> float | None:
+        """Presentation time of the grabbed frame; None when the stream has none of its own."""
+        ...
+
+    @property
+    def camera_time(self) -> datetime | None:
+        """When the camera's own clock says that it took the grabbed frame, aware UTC; None when it does not say."""
+        ...
+
+
 class Recording(Capture, Protocol):
     """A decoder of a file, which tells beforehand what it holds."""
+
+    @property
+    def pts_seconds(self) -> float:
+        """Presentation time of the grabbed frame."""
+        ...
 
     @property
     def fps(self) -> float:

@@ -1,4 +1,4 @@
-"""A live camera as a `VideoSource`: always the latest frame, never a queue behind it."""
+"""A camera being decoded: always the latest frame, never a queue behind it. Lives in the decoder's process."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ import threading
 
 from pipeline.clock import Clock
 from pipeline.contracts.frame import Frame
-from pipeline.errors import TransientError
-from pipeline.ingest.capture import Capture
+from pipeline.errors import SightlineError, TransientError
+from pipeline.ingest.capture import LiveCapture
+from pipeline.ingest.timing import CaptureClock
 from pipeline.settings import IngestSettings
 
-_FAREWELL_SECONDS = 0.25
-"""How long `close` waits for the grabbing thread; a stalled decoder frees itself at its own timeout."""
+_FAREWELL_SECONDS = 0.15
+"""How long `close` waits for the grabbing thread to tell the camera goodbye."""
 
 
 class LiveSource:
     """One opened stream and the thread that keeps up with it.
 
-    The thread decodes every frame, as the codecs need, but converts one only when a reader waits: `read`
-    answers with the first frame that arrives after it was called, so nothing old is ever waiting. The decoder
-    belongs to the thread alone. `Frame.sequence` counts the skipped frames too.
+    The thread decodes what the codec needs, but converts a frame only when a reader waits: `read` answers with the
+    first frame that arrives after it was called, so nothing old is ever waiting. The decoder belongs to the thread
+    alone. `Frame.sequence` counts the decoded frames that nobody read too.
     """
 
     is_live = True
     expected_frames: int | None = None
 
-    def __init__(self, camera_id: str, capture: Capture, settings: IngestSettings, clock: Clock) -> None:
+    def __init__(self, camera_id: str, capture: LiveCapture, settings: IngestSettings, clock: Clock) -> None:
+        self.offset_seconds: float | None = None
+        """How far the camera's clock is ahead while it is too far off to be used."""
         self._camera_id = camera_id
         self._capture = capture
         self._settings = settings
         self._clock = clock
+        self._capture_clock = CaptureClock(settings.clock_tolerance)
+        self._progress = _Progress()
+        self._opened_seconds = clock.monotonic()
         self._changed = threading.Condition()
         self._is_wanted = False
         self._is_closed = False
@@ -47,8 +53,7 @@ class LiveSource:
             if self._is_closed:
                 return None
             if frame is None:
-                timeout = self._settings.read_timeout
-                raise TransientError(self._failure or f"no new frame for {timeout:g} s: the stream has stalled")
+                raise TransientError(self._failure or self._stalled())
             return frame
 
     def close(self) -> None:
@@ -65,20 +70,35 @@ class LiveSource:
     def _has_news(self) -> bool:
         return self._frame is not None or bool(self._failure) or self._is_closed
 
+    def _stalled(self) -> str:
+        seconds = self._settings.read_timeout
+        if self._progress.is_stuck:
+            return f"the stream's time has not advanced for {seconds:g} s: the stream has stalled"
+        return f"no new frame for {seconds:g} s: the stream has stalled"
+
     def _grab_frames(self) -> None:
         sequence = 0
         try:
             while not self._is_closed and not self._failure:
                 if not self._capture.grab():
                     self._fail("the stream ended or the connection was lost")
-                elif self._is_wanted:
-                    self._offer(sequence)
+                else:
+                    self._arrived(sequence)
                 sequence += 1
+        except SightlineError as error:
+            self._fail(str(error))
+        except Exception as error:  # noqa: BLE001 - told by `read`; a thread has nobody else to tell
+            self._fail(f"unexpected {type(error).__name__}: {error}")
         finally:
             self._capture.release()
 
-    def _offer(self, sequence: int) -> None:
-        captured_at = self._clock.now()
+    def _arrived(self, sequence: int) -> None:
+        arrived_at, pts_seconds = self._clock.now(), self._capture.pts_seconds
+        if not self._progress.is_new(pts_seconds):
+            return
+        dated = self._capture_clock.date(pts_seconds, arrived_at, self._capture.camera_time)
+        if not self._is_wanted:
+            return
         width, height = self._capture.size
         if width * height > self._settings.max_pixels:
             self._fail(f"frames of {width}x{height} are over ingest.max_pixels ({self._settings.max_pixels})")
@@ -86,12 +106,36 @@ class LiveSource:
         pixels = self._capture.retrieve(self._settings.max_side_px)
         if pixels is None:
             return
-        frame = Frame(self._camera_id, sequence, captured_at, self._capture.pts_seconds, pixels)
+        if pts_seconds is None:
+            pts_seconds = self._clock.monotonic() - self._opened_seconds
+        frame = Frame(self._camera_id, sequence, dated.captured_at, pts_seconds, pixels)
         with self._changed:
             self._frame, self._is_wanted = frame, False
+            self.offset_seconds = dated.offset_seconds
             self._changed.notify_all()
 
     def _fail(self, failure: str) -> None:
         with self._changed:
             self._failure = failure
             self._changed.notify_all()
+
+
+class _Progress:
+    """Whether a frame is a new one, by the stream's own time.
+
+    A camera that hangs may repeat its last frame for ever. A stream whose times never advanced from the start has
+    none worth the name (webcams), and its frames are taken as they arrive.
+    """
+
+    def __init__(self) -> None:
+        self._last_seconds: float | None = None
+        self._has_advanced = False
+        self.is_stuck = False
+
+    def is_new(self, pts_seconds: float | None) -> bool:
+        is_other = pts_seconds is not None and pts_seconds != self._last_seconds
+        if is_other:
+            self._has_advanced = self._has_advanced or self._last_seconds is not None
+            self._last_seconds = pts_seconds
+        self.is_stuck = self._has_advanced and not is_other
+        return not self.is_stuck

@@ -1,20 +1,25 @@
-"""Network cameras by PyAV: an RTSP, RTMP or HTTP address in, RGB pictures and their presentation times out.
+"""Network cameras by PyAV: an RTSP, RTMP, HTTP or HLS address in, RGB pictures and their times out.
 
 Not by OpenCV, whose decoder has the same FFmpeg inside, for two reasons measured against an RTSP server:
 
-- It opens one stream at a time in the whole process. While one camera took its 8 s to time out, a healthy one
-  waited 10 s for its first frame; a dead camera would have held up the reconnection of all others.
+- It gives neither packets, nor key frames, nor the camera's own clock.
 - It decodes with as many threads as the machine has cores, and each holds back a frame: 1.5 s of delay with 16
   at 10 frames a second. One thread holds back none.
 """
 
 from __future__ import annotations
 
+import logging
+import struct
 import time
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import av
+from av.codec import Codec, CodecContext
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.error import FFmpegError, HTTPForbiddenError, HTTPUnauthorizedError, InvalidDataError
 from av.video.reformatter import VideoReformatter
@@ -23,30 +28,58 @@ from av.video.stream import VideoStream
 from pipeline.contracts.values import Image
 from pipeline.errors import TransientError
 from pipeline.ingest.capture import scaled_size
+from pipeline.ingest.thrift import Thrift
 from pipeline.settings import IngestSettings
 from pipeline.telemetry import hide_credentials
 
-_OPTIONS = {"rtsp_flags": "prefer_tcp", "allowed_media_types": "video", "analyzeduration": "500000"}
+_OPTIONS = {
+    "rtsp_flags": "prefer_tcp",
+    "allowed_media_types": "video",
+    "analyzeduration": "500000",
+    "tls_verify": "1",
+}
 """TCP first, then UDP; no sound. Half a second of looking at the stream, in microseconds: FFmpeg takes 2.8 s to
-guess a frame rate that nobody asks for, and what comes meanwhile is decoded too late."""
+guess a frame rate that nobody asks for, and what comes meanwhile is decoded too late. FFmpeg believes any
+certificate unless told not to."""
+_TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
+"""FFmpeg's formats that hold pictures and no times; it then counts 25 a second, whatever comes."""
+_MOST_CAMERA_TIMES = 64
+"""Packets that a decoder may hold back; the times of more were of packets that gave no picture."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PRFT = struct.Struct("=q")
+"""AVProducerReferenceTime begins with the wall clock, microseconds since 1970."""
+
+Hardware = Literal["auto", "off", "cuda", "qsv", "vaapi", "drm", "amf"]
 
 
 class NetworkCapture:
-    """An opened stream behind `Capture`."""
+    """An opened stream behind `LiveCapture`."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, read_timeout_seconds: float) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, read_timeout_seconds: float, thrift: Thrift
+    ) -> None:
         stream.codec_context.thread_count = 1
         self._container = container
         self._stream = stream
         self._read_timeout_seconds = read_timeout_seconds
+        self._thrift = thrift
+        self._has_times = container.format.name not in _TIMELESS
         self._packets = container.demux()
         self._decoded: list[av.VideoFrame] = []
+        self._camera_times: dict[int, datetime] = {}
         self._reformatter = VideoReformatter()
 
     @property
-    def pts_seconds(self) -> float:
-        """See `Capture`."""
-        return self._decoded[0].time or 0.0
+    def pts_seconds(self) -> float | None:
+        """See `LiveCapture`."""
+        pts, unit = self._decoded[0].pts, self._stream.time_base  # the frame's own unit is lost when drained
+        return float(pts * unit) if self._has_times and pts is not None and unit else None
+
+    @property
+    def camera_time(self) -> datetime | None:
+        """See `LiveCapture`: FFmpeg takes it from the sender reports of RTCP."""
+        pts = self._decoded[0].pts
+        return None if pts is None else self._camera_times.get(pts)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,10 +94,13 @@ class NetworkCapture:
             while not self._decoded and time.monotonic() < until:
                 packet = next(self._packets)
                 if packet.stream is self._stream:
-                    self._decode(packet)
+                    self._take(packet)
         except (StopIteration, FFmpegError):
             return False
-        return bool(self._decoded)
+        if not self._decoded:
+            what = "key frame" if self._thrift.keys_only else "picture that can be decoded"
+            raise TransientError(f"data, but no {what} for {self._read_timeout_seconds:g} s: the stream has stalled")
+        return True
 
     def retrieve(self, max_side_px: int) -> Image | None:
         """See `Capture`."""
@@ -81,31 +117,109 @@ class NetworkCapture:
         """See `Capture`."""
         self._container.close()
 
-    def _decode(self, packet: av.Packet[Any]) -> None:
+    def _take(self, packet: av.Packet[Any]) -> None:
+        at_seconds = float(packet.pts * packet.time_base) if packet.pts is not None and packet.time_base else None
+        if not self._thrift.wants(is_key=packet.is_keyframe, at_seconds=at_seconds if self._has_times else None):
+            return
+        self._note_camera_time(packet)
         with suppress(InvalidDataError):  # damaged in transit: go on with the next
             self._decoded += self._stream.decode(packet)
+            if self._thrift.keys_only:
+                self._drain()
+
+    def _drain(self) -> None:
+        """A decoder that knows of B-frames waits for the two pictures after a key frame, which would be key frames
+        seconds away."""
+        self._decoded += self._stream.decode(None)
+        self._stream.codec_context.flush_buffers()
+
+    def _note_camera_time(self, packet: av.Packet[Any]) -> None:
+        if packet.pts is None or not packet.has_sidedata("prft"):
+            return
+        if len(self._camera_times) >= _MOST_CAMERA_TIMES:
+            self._camera_times.clear()
+        (microseconds,) = _PRFT.unpack_from(bytes(packet.get_sidedata("prft")))
+        with suppress(OverflowError):  # a clock of nonsense
+            self._camera_times[packet.pts] = _EPOCH + timedelta(microseconds=microseconds)
 
 
-def open_stream(url: str, settings: IngestSettings) -> NetworkCapture:
-    """Connect to a network camera; `TransientError` that says why when there is no video in time."""
+def open_stream(
+    url: str, settings: IngestSettings, thrift: Thrift, *, ca_file: str = "", device: str | None = None
+) -> NetworkCapture:
+    """Connect to a network camera; `TransientError` that says why when there is no video in time.
+
+    `ca_file`: whose word is believed on certificates, PEM. `device`: what decodes, of `usable_device`; None for the
+    processor.
+    """
+    container = _connect(url, settings, ca_file, HWAccel(device) if device else None)
+    problem = _problem(container)
+    if problem:
+        container.close()
+        raise TransientError(f"{hide_credentials(url)}: {problem}")
+    return NetworkCapture(container, container.streams.video[0], settings.read_timeout, thrift)
+
+
+def usable_device(hardware: Hardware) -> str | None:
+    """The device of this machine that decodes H.264, of those asked for; None when there is none."""
+    names = {"auto": hwdevices_available(), "off": []}.get(hardware, [hardware])
+    return next((name for name in names if _works(name)), None)
+
+
+def _works(device: str) -> bool:
+    try:
+        HWAccel(device).create(Codec("h264", "r"))
+    except (FFmpegError, NotImplementedError, ValueError):
+        return False
+    return True
+
+
+def _connect(url: str, settings: IngestSettings, ca_file: str, hwaccel: HWAccel | None) -> InputContainer:
+    options = _OPTIONS | ({"ca_file": ca_file} if ca_file else {})
     timeouts = settings.connect_timeout, settings.read_timeout
     started = time.monotonic()
     try:
-        container = av.open(url, options=dict(_OPTIONS), timeout=timeouts)
+        with _last_words() as words:
+            return av.open(url, options=options, timeout=timeouts, hwaccel=hwaccel)
     except (FFmpegError, ValueError) as error:
         is_late = time.monotonic() - started >= settings.connect_timeout
-        reason = f"no answer within {settings.connect_timeout:g} s" if is_late else _reason(error)
-        advice = "check address, credentials and that the camera is on"
-        raise TransientError(f"{hide_credentials(url)}: {reason}; {advice}") from error
+        reason = f"no answer within {settings.connect_timeout:g} s" if is_late else _reason(error, words)
+        raise TransientError(f"{hide_credentials(url)}: {reason}") from error
+
+
+def _problem(container: InputContainer) -> str:
     if not container.streams.video:
-        container.close()
-        raise TransientError(f"{hide_credentials(url)}: expected video, got none; check the address's path")
-    return NetworkCapture(container, container.streams.video[0], settings.read_timeout)
+        return "expected video, got none; check the address's path"
+    codec: CodecContext | None = container.streams.video[0].codec_context
+    if codec is None:
+        return "expected video that FFmpeg can decode, got an unknown codec; set the camera to H.264 or H.265"
+    return ""
 
 
-def _reason(error: FFmpegError | ValueError) -> str:
-    """FFmpeg's words without the address, which may hold a password."""
+def _reason(error: FFmpegError | ValueError, words: list[str]) -> str:
+    """What FFmpeg says without the address, which may hold a password, and what to do about it."""
     if isinstance(error, HTTPUnauthorizedError | HTTPForbiddenError):
-        return "the camera refuses this user name or password"
-    words = error.strerror if isinstance(error, FFmpegError) else str(error)
-    return words or type(error).__name__
+        return "the camera refuses this user name or password; check the credentials in its URL"
+    said = hide_credentials("; ".join(words))
+    if "ertificate" in said:
+        return f"its certificate is not trusted ({said}); name the file of its authority in SSL_CERT_FILE"
+    if isinstance(error, InvalidDataError):
+        return "expected video, got something else, such as a web page; check the address's path"
+    own = (error.strerror if isinstance(error, FFmpegError) else str(error)) or type(error).__name__
+    detail = f"{own} ({said})" if said else own
+    return f"{detail}; check address, credentials and that the camera is on"
+
+
+@contextmanager
+def _last_words() -> Iterator[list[str]]:
+    """What FFmpeg logs as an error meanwhile: its error codes do not tell a wrong name from a wrong certificate."""
+    words: list[str] = []
+    logging.getLogger("libav").propagate = False
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as captured:
+            try:
+                yield words
+            finally:
+                words += [" ".join(message.split()) for _, _, message in captured[-2:]]
+    finally:
+        av.logging.set_level(None)

@@ -7,7 +7,7 @@ What OpenCV 5.0 does and does not do, measured with the FFmpeg 8 inside its whee
   stream's start and is the container's word, which may go back (see `timeline.py`).
 - It speaks of damaged data on standard error and tells its caller nothing: there is no count of concealed
   errors to pass on.
-- It opens one stream at a time in the whole process, and its threads delay a live one (see `network.py`).
+- It tells neither packets nor the camera's clock, and its threads delay a live stream (see `network.py`).
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ class OpenCvCapture:
         return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
 
     @property
+    def camera_time(self) -> None:
+        """See `LiveCapture`: a webcam has no clock."""
+        return None
+
+    @property
     def size(self) -> tuple[int, int]:
         """See `Capture`."""
         width, height = (self._capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
@@ -97,6 +102,11 @@ def open_file(path: Path) -> OpenCvCapture:
             "play it elsewhere to see whether it is whole, or convert it to H.264 in MP4"
         )
     return capture
+
+
+def use_one_thread() -> None:
+    """In this process OpenCV keeps to the core that calls it."""
+    cv2.setNumThreads(1)
 
 
 def open_usb(index: int) -> OpenCvCapture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,17 +14,21 @@ from pipeline.clock import Clock
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import DecisionSink
 from pipeline.contracts.frame import VideoSource
+from pipeline.contracts.health import StreamListener
 from pipeline.errors import ConfigError
+from pipeline.ingest.capture import PictureWish
+from pipeline.ingest.decoder import Order
+from pipeline.ingest.decoding import DecodedSource, OnOffset
 from pipeline.ingest.file import FileSource
-from pipeline.ingest.live import LiveSource
-from pipeline.ingest.network import open_stream
-from pipeline.ingest.opencv import open_file, open_usb
+from pipeline.ingest.listening import HeardSource, NobodyListens
+from pipeline.ingest.opencv import open_file
 from pipeline.ingest.pace import Pace, Playback
-from pipeline.ingest.privacy import MaskedSource, PrivacyMask
+from pipeline.ingest.privacy import MaskedSource, PrivacyFilter
 from pipeline.ingest.supervisor import SupervisedSource
 from pipeline.ingest.synthetic import SyntheticSource
 from pipeline.scenes import open_scene
 from pipeline.settings import IngestSettings
+from pipeline.telemetry import hide_credentials
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _NETWORK = ("rtsp", "rtsps", "rtmp", "http", "https")
@@ -31,21 +36,34 @@ _SCHEMES = (*_NETWORK, "usb", "file", "synthetic")
 _SYNTHETIC_KEYS = ("seed", "seconds", "fps", "size")
 _DEFAULT_FPS = 10.0
 _AS_FAST_AS_READ = Pace()
+_ORDINARY = PictureWish()
 
 
 def open_source(
-    camera: Camera, settings: IngestSettings, clock: Clock, *, pace: Pace = _AS_FAST_AS_READ
+    camera: Camera,
+    settings: IngestSettings,
+    clock: Clock,
+    *,
+    pace: Pace = _AS_FAST_AS_READ,
+    wish: PictureWish = _ORDINARY,
+    on_offset: OnOffset = lambda _at, _seconds: None,
 ) -> VideoSource:
-    """Open `camera.url`, with the camera's privacy masks burnt into every frame.
+    """Open `camera.url`, with the camera's privacy masks burnt into every frame, and faces blurred where it says so.
 
-    May block up to the connect timeout. `pace` is for files and scenes; live cameras keep their own.
+    May block up to the connect timeout. `pace` is for files and scenes; live cameras keep their own, and give JPEG
+    made as `wish` says by a process of their own. `on_offset` is told when a camera's clock cannot be used.
 
     Raises:
         ConfigError: an unknown scheme or scene, or a file that cannot be read as video.
         TransientError: a live camera that does not answer now.
     """
-    source = _open(camera, settings, clock, pace)
-    return MaskedSource(source, PrivacyMask(camera.masks)) if camera.masks else source
+    if is_live(camera):
+        address = _live_address(camera.url.get_secret_value())
+        ca_file = ssl.get_default_verify_paths().cafile or ""
+        return DecodedSource(Order(camera, settings, wish, address, ca_file), on_offset)
+    source = _open_recorded(camera, settings, clock, pace)
+    privacy = PrivacyFilter.of(camera, wish.faces)
+    return source if privacy.is_empty else MaskedSource(source, privacy)
 
 
 def open_supervised(
@@ -55,20 +73,30 @@ def open_supervised(
     decisions: DecisionSink,
     *,
     pace: Pace = _AS_FAST_AS_READ,
-    on_state: Callable[[bool], None] = lambda _: None,
+    listener: StreamListener | None = None,
+    wish: PictureWish = _ORDINARY,
 ) -> VideoSource:
     """What a runtime reads: a live camera that is reconnected for ever, opens in the first `read`, and tells
-    `on_state` whether it is connected; a file or scene opened at once, so that a wrong one is refused before
-    anything starts."""
-    if not is_live(camera):
-        return open_source(camera, settings, clock, pace=pace)
+    `listener` what becomes of it; a file or scene opened at once, so that a wrong one is refused before anything
+    starts. What is refused is told as lost, too."""
+    told = listener or NobodyListens()
+    try:
+        if not is_live(camera):
+            return HeardSource(open_source(camera, settings, clock, pace=pace, wish=wish), told)
+        open_url = _opener(camera, settings, clock, wish, told)
+        spare = camera.model_copy(update={"url": camera.fallback_url}) if camera.fallback_url else None
+        open_fallback = _opener(spare, settings, clock, wish, told) if spare else None
+    except ConfigError as error:
+        told.lost(clock.now(), hide_credentials(str(error)))
+        raise
     return SupervisedSource(
         camera.id,
-        lambda: open_source(camera, settings, clock, pace=pace),
+        open_url,
         settings,
         clock,
         decisions,
-        on_state=on_state,
+        open_fallback=open_fallback,
+        listener=told,
     )
 
 
@@ -77,17 +105,25 @@ def is_live(camera: Camera) -> bool:
     return _scheme(camera.url.get_secret_value()) in (*_NETWORK, "usb")
 
 
-def _open(camera: Camera, settings: IngestSettings, clock: Clock, pace: Pace) -> VideoSource:
+def _opener(
+    camera: Camera, settings: IngestSettings, clock: Clock, wish: PictureWish, listener: StreamListener
+) -> Callable[[], VideoSource]:
+    if not is_live(camera):
+        raise ConfigError(f"camera {camera.id}: expected a live address as fallback_url, such as rtsp://…, got a file")
+    _live_address(camera.url.get_secret_value())
+    return lambda: open_source(camera, settings, clock, wish=wish, on_offset=listener.clock_off)
+
+
+def _live_address(url: str) -> str | int:
+    return _usb_index(url) if _scheme(url) == "usb" else url
+
+
+def _open_recorded(camera: Camera, settings: IngestSettings, clock: Clock, pace: Pace) -> VideoSource:
     url = camera.url.get_secret_value()
-    scheme = _scheme(url)
-    if scheme in _NETWORK:
-        return LiveSource(camera.id, open_stream(url, settings), settings, clock)
-    if scheme == "usb":
-        return LiveSource(camera.id, open_usb(_usb_index(url)), settings, clock)
     playback = Playback(camera.id, pace, clock)
-    if scheme == "synthetic":
+    if _scheme(url) == "synthetic":
         return _open_synthetic(url, playback)
-    path = Path(unquote(urlsplit(url).path)) if scheme == "file" else Path(url).expanduser()
+    path = Path(unquote(urlsplit(url).path)) if _scheme(url) == "file" else Path(url).expanduser()
     return FileSource(str(path), lambda: open_file(path), settings, playback)
 
 

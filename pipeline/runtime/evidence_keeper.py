@@ -16,7 +16,7 @@ import structlog
 
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate, CandidateState, KeyFrame
-from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.evidence import EvidenceStore, evidence_folder
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.rule import Rule
 from pipeline.contracts.values import utc_text
@@ -30,11 +30,6 @@ log = structlog.get_logger()
 _MAX_CLIPS_IN_HAND = 8
 _SAME_MOMENT = timedelta(seconds=1)
 """A ring that has let go of a moment has pictures of later ones: no evidence of it."""
-
-
-def evidence_folder(candidate: Candidate) -> str:
-    """`{camera}/{date}/{incident}`: the same candidate always has the same folder."""
-    return f"{candidate.camera_id}/{candidate.started_at:%Y-%m-%d}/{candidate.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,9 @@ class EvidenceKeeper:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="clips")
         self._fault = FaultLog("evidence", "incidents go out without it")
 
-    def keep(self, candidate: Candidate, ring: FrameRing, camera: Camera, rule: Rule | None) -> tuple[Candidate, str]:
+    def keep(
+        self, candidate: Candidate, ring: FrameRing, camera: Camera | None, rule: Rule | None
+    ) -> tuple[Candidate, str]:
         """Store the key frames, found in the ring; give back the candidate with their keys, and the snapshot's key
         ("" if none)."""
         kept = self._kept.setdefault((candidate.camera_id, candidate.id), {})
@@ -136,15 +133,15 @@ class EvidenceKeeper:
         self._executor.shutdown(wait=True)
 
     def _snapshot(
-        self, candidate: Candidate, camera: Camera, rule: Rule | None, frames: Mapping[int, EncodedFrame | None]
+        self, candidate: Candidate, camera: Camera | None, rule: Rule | None, frames: Mapping[int, EncodedFrame | None]
     ) -> str:
         peak = next((key for key in candidate.key_frames if key.role == "peak"), None)
         picture = frames.get(peak.sequence) if peak else None
         if peak is None or picture is None:
             return ""
         used = {(kind, name) for kind, _, name in rule.names_used} if rule else set()
-        zones = {name: zone for name, zone in camera.zones.items() if ("zone", name) in used}
-        lines = {name: line for name, line in camera.lines.items() if ("line", name) in used}
+        zones = {name: zone for name, zone in (camera.zones if camera else {}).items() if ("zone", name) in used}
+        lines = {name: line for name, line in (camera.lines if camera else {}).items() if ("line", name) in used}
         caption = f"{candidate.camera_id}  {candidate.rule_id}  {utc_text(peak.captured_at)}"
         try:
             drawn = annotate(picture.jpeg, peak.regions, zones, lines, caption)
@@ -190,6 +187,9 @@ class EvidenceKeeper:
             self._attach_clip(candidate, uri)
         except TransientError as error:
             log.warning("clip not attached", incident=candidate.id, error=str(error))
+        except InvalidMessage:
+            log.info("clip deleted: its incident was erased meanwhile", incident=candidate.id)
+            self._store.delete(uri)
 
 
 def _picture(ring: FrameRing, key: KeyFrame) -> EncodedFrame | None:

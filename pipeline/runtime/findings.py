@@ -50,13 +50,16 @@ class Findings:
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        self._cameras = {camera.id: camera for camera in site.cameras}
-        self._rules = {rule.id: rule for rule in site.rules}
+        self._site = site
         self._evidence = evidence
         self._has_reasoner = has_reasoner
         self._decisions = decisions
         self._metrics = metrics
         self._clock = clock
+
+    def follow(self, site: Site) -> None:
+        """The site file changed. Any thread."""
+        self._site = site
 
     def judge(
         self,
@@ -86,13 +89,13 @@ class Findings:
 
     def message(self, candidate: Candidate, ring: FrameRing) -> CandidateMessage:
         """The candidate with its pictures kept, as far as the ring has them and they can be."""
-        rule = self._rules.get(candidate.rule_id)
-        candidate, snapshot = self._evidence.keep(candidate, ring, self._cameras[candidate.camera_id], rule)
+        rule, camera = self._site.rule(candidate.rule_id), self._site.camera(candidate.camera_id)
+        candidate, snapshot = self._evidence.keep(candidate, ring, camera, rule)
         return CandidateMessage(candidate=candidate, will_verify=self._will_verify(rule), snapshot_uri=snapshot)
 
     def clip_message(self, candidate: Candidate, clip_uri: str) -> CandidateMessage:
         """The later message that brings the clip."""
-        will_verify = self._will_verify(self._rules.get(candidate.rule_id))
+        will_verify = self._will_verify(self._site.rule(candidate.rule_id))
         return CandidateMessage(candidate=candidate, will_verify=will_verify, clip_uri=clip_uri)
 
     def opened(self, candidate: Candidate, ring: FrameRing) -> None:
@@ -103,7 +106,7 @@ class Findings:
         self._evidence.schedule_clip(candidate, ring)
 
     def _will_verify(self, rule: Rule | None) -> bool:
-        return self._has_reasoner and rule is not None and rule.verify == "vlm"
+        return self._has_reasoner and rule is not None and rule.verify == "vlm" and rule.health is None
 
     def _finding(self, frame: SampledFrame, told: tuple[Candidate, ...] | StageFailed) -> Finding:
         if isinstance(told, StageFailed):

@@ -79,6 +79,10 @@ class Verifier:
         self._is_closing = threading.Event()
         self._fault = FaultLog("verdicts")
 
+    def follow(self, site: Site) -> None:
+        """The site file changed."""
+        self._site = site
+
     def wake(self) -> None:
         """Something new may await a verdict."""
         self._wake.set()

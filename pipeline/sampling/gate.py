@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.contracts.frame import EncodedFrame, Frame, Motion
-from pipeline.contracts.values import Box, Image
-from pipeline.jpeg import Reduction, decode_luma
+from pipeline.contracts.values import Box
+from pipeline.jpeg import luma_of
 from pipeline.sampling.background import BackgroundModel, Luma, Mask
 from pipeline.settings import SamplingSettings
 
-_LONGEST_SIDE_PX = 320
-"""Of the picture the gate works on: a person 30 px wide in 1080p is 5 px wide in it, still a region."""
 _THUMBNAIL_SIZE_PX = (64, 36)
 _GLOBAL_SHARE = 0.5
 """More of the picture changed than this: not a thing in the scene but the light, the exposure or the camera."""
@@ -34,7 +32,6 @@ _SETTLE_SECONDS = 1.0
 _SPECK_PX = 3
 _BRIDGE_PX = (5, 9)
 """Width and height of the gaps that are closed: parts of one thing mostly stand above each other."""
-_REDUCTIONS: tuple[Reduction, ...] = (8, 4, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,28 +103,6 @@ class MotionGate:
             for x, y, width, height in [cv2.boundingRect(outline)]
         )
         return tuple(sorted(merge_overlapping(boxes), key=lambda box: box.area, reverse=True))
-
-
-def luma_of(frame: Frame | EncodedFrame) -> Luma:
-    """Luma of a frame, reduced so that its longer side has at most 320 pixels.
-
-    Both kinds are reduced by the same steps, so that a camera is judged alike wherever its frames come from.
-    `InvalidMessage` for a JPEG that is not whole or not of the frame's size.
-    """
-    if isinstance(frame, Frame):
-        return np.asarray(cv2.cvtColor(_reduced(frame.pixels, frame), cv2.COLOR_RGB2GRAY), np.uint8)
-    longest = max(frame.width, frame.height)
-    factor: Reduction = next((factor for factor in _REDUCTIONS if longest >= 2 * factor * _LONGEST_SIDE_PX), 1)
-    return _reduced(decode_luma(frame, factor), frame)
-
-
-def _reduced(picture: Image | Luma, frame: Frame | EncodedFrame) -> NDArray[np.uint8]:
-    """The frame's picture, whole or already at a fraction, at the size of the gate."""
-    scale = min(_LONGEST_SIDE_PX / max(frame.width, frame.height), 1.0)
-    size = max(round(frame.width * scale), 1), max(round(frame.height * scale), 1)
-    # Averaging only the last halving: 0.3 ms for 720p against 1.4 ms all the way, and as little noise.
-    double = min(2 * size[0], picture.shape[1]), min(2 * size[1], picture.shape[0])
-    return np.asarray(cv2.resize(cv2.resize(picture, double), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def merge_overlapping(boxes: Iterable[Box]) -> list[Box]:

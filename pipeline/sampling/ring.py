@@ -44,6 +44,12 @@ class FrameRing:
             self._num_bytes += len(encoded.jpeg)
             self._forget(encoded.captured_at - timedelta(seconds=self._settings.ring_for))
 
+    @property
+    def newest(self) -> EncodedFrame | None:
+        """The last frame kept; None while the ring is empty."""
+        with self._lock:
+            return self._frames[-1] if self._frames else None
+
     def between(self, start: datetime, end: datetime) -> tuple[EncodedFrame, ...]:
         """The frames taken in [start, end), in time order."""
         with self._lock:

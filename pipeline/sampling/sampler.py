@@ -11,8 +11,9 @@ from datetime import datetime
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import Decision, DecisionSink, Gate
 from pipeline.contracts.frame import EncodedFrame, Frame, Motion, SampledFrame
+from pipeline.jpeg import luma_of
 from pipeline.sampling.budget import SamplingBudget, Verdict
-from pipeline.sampling.gate import MotionGate, luma_of
+from pipeline.sampling.gate import MotionGate
 from pipeline.sampling.ring import FrameRing
 from pipeline.settings import SamplingSettings
 

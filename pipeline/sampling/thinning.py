@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pipeline.contracts.camera import SamplingLimits
-from pipeline.contracts.frame import Frame
+from pipeline.contracts.frame import EncodedFrame, Frame
 from pipeline.sampling.budget import Schedule
 from pipeline.settings import SamplingSettings
 
@@ -27,10 +27,15 @@ class Thinning:
 
     @classmethod
     def of(cls, limits: SamplingLimits, settings: SamplingSettings) -> Thinning:
-        """The highest rate that anything behind it can use: models, or ring and clips."""
-        return cls(max(limits.active_fps, settings.ring_fps))
+        """At the highest rate that anything behind it can use."""
+        return cls(cls.rate_of(limits, settings))
 
-    def take(self, frame: Frame) -> bool:
+    @staticmethod
+    def rate_of(limits: SamplingLimits, settings: SamplingSettings) -> float:
+        """Frames a second that models, or ring and clips, can use at most."""
+        return max(limits.active_fps, settings.ring_fps)
+
+    def take(self, frame: Frame | EncodedFrame) -> bool:
         """Whether this frame is due. A clock that was set back starts a new schedule."""
         if self._last_at is not None and frame.captured_at < self._last_at:
             self._schedule, self._last_at = Schedule(self._fps), None
@@ -45,7 +50,7 @@ class Thinning:
         opens_at = self._schedule.opens_at
         return min(max((opens_at - now).total_seconds(), 0.0), 1 / self._fps) if opens_at else 0.0
 
-    def _missed(self, frame: Frame) -> int:
+    def _missed(self, frame: Frame | EncodedFrame) -> int:
         if self._last_at is None:
             return 0
         num_due = round((frame.captured_at - self._last_at).total_seconds() * self._fps) - 1

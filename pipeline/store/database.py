@@ -55,6 +55,11 @@ class Database:
         # SQLite has one writer. Waiting here is fair and immediate; its own busy handler polls up to every 100 ms.
         self._write_turn = threading.Lock() if self._is_sqlite else nullcontext()
 
+    @property
+    def is_sqlite(self) -> bool:
+        """A file of its own, not a server."""
+        return self._is_sqlite
+
     def __str__(self) -> str:
         """What to call it in a message; no password."""
         return str(self._url.database) if self._is_sqlite else hide_credentials(str(self._url))
@@ -102,6 +107,16 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
         except (sql_errors.DBAPIError, sql_errors.TimeoutError) as error:
             raise self._start_fault(error) from error
+
+    def fold_log(self) -> bool:
+        """Empty SQLite's write-ahead log, which still holds what was overwritten; False when others keep it busy.
+
+        PostgreSQL has no such call: there deleted rows go with the next vacuum, and its log with its own rotation.
+        """
+        if not self._is_sqlite:
+            return False
+        with self.reading() as connection:
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
 
     def close(self) -> None:
         """Close idle connections; may be called twice."""
@@ -186,6 +201,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
             connection.execute("PRAGMA journal_mode=WAL").close()
     connection.execute("PRAGMA synchronous=FULL").close()
     connection.execute("PRAGMA foreign_keys=ON").close()
+    # What is deleted is overwritten with zeros: an erased text is not to be found in the file.
+    connection.execute("PRAGMA secure_delete=ON").close()
 
 
 def _is_locked(error: Exception) -> bool:

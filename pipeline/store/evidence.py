@@ -6,7 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import fsspec
@@ -40,7 +40,10 @@ class FsspecEvidenceStore:
         path = self._path(key)
         with self._faults(key):
             if self._is_local:
-                _write_whole(Path(path), data)
+                try:
+                    _write_whole(Path(path), data)
+                except FileNotFoundError:  # `delete_folder` took the empty folder away again
+                    _write_whole(Path(path), data)
             else:
                 self._files.pipe_file(path, data)
         return key
@@ -60,6 +63,29 @@ class FsspecEvidenceStore:
             except FileNotFoundError:
                 return False
         return True
+
+    def folders(self, folder: str = "") -> list[str]:
+        """The folders right under one, by name; none for a folder that is not there."""
+        path = self._path(folder) if folder else self._root
+        with self._faults(folder):
+            self._files.invalidate_cache(path)
+            try:
+                found = self._files.ls(path, detail=True)
+            except FileNotFoundError:
+                return []
+        return sorted(item["name"].rstrip("/").rpartition("/")[2] for item in found if item["type"] == "directory")
+
+    def delete_folder(self, folder: str) -> list[str]:
+        """Remove a folder with all that is in it, and on a disk the folders above it that are empty then."""
+        path = self._path(folder)
+        with self._faults(folder):
+            self._files.invalidate_cache(path)
+            files = self._files.find(path)
+            with suppress(FileNotFoundError):
+                self._files.rm(path, recursive=True)
+            if self._is_local:
+                _remove_empty(Path(path).parent, Path(self._root))
+        return [file.rpartition("/")[2] for file in files]
 
     def locate(self, key: str) -> str:
         """A path or URL a person can open."""
@@ -111,3 +137,15 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """This folder and those above it, below `root`, as long as they are empty."""
+    while folder != root and root in folder.parents:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:  # not empty
+            return
+        folder = folder.parent

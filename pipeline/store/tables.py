@@ -73,11 +73,14 @@ incidents = Table(
     Column("body", Text, nullable=False),
     Column("lease_owner", Text),
     Column("leased_until", Moment),
+    # Set once retention has deleted its pictures and clips.
+    Column("evidence_gone_at", Moment),
     Index("incidents_by_time", "opened_at"),
     Index("incidents_by_camera", "camera_id", "opened_at"),
     Index("incidents_awaiting", "awaits_verdict", "opened_at"),
     Index("incidents_by_close", "closed_at", "opened_at"),
     Index("incidents_told", "is_told", "camera_id", "rule_id", "opened_at"),
+    Index("incidents_by_evidence", "evidence_gone_at", "closed_at"),
 )
 
 incident_changes = Table(
@@ -129,4 +132,29 @@ decisions = Table(
     Column("max_value", Float),
     Column("threshold", Float),
     Column("detail", FreeText, nullable=False),
+    Index("decisions_by_time", "minute"),
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("camera_id", Text, primary_key=True),
+    Column("layer", Text, primary_key=True),
+    Column("rule_id", Text, primary_key=True),
+    Column("reason", FreeText, primary_key=True),
+    Column("start_at", Moment, primary_key=True, autoincrement=False),
+    Column("end_at", Moment, nullable=False),
+    Column("detail", FreeText, nullable=False),
+    Index("coverage_by_end", "end_at"),
+    Index("coverage_by_camera", "camera_id", "end_at"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("camera_id", Text, nullable=False),
+    Column("erased_at", Moment, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("erasures_by_time", "erased_at"),
 )

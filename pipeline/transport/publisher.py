@@ -72,22 +72,11 @@ class KafkaPublisher:
 
     def publish(self, topic: Topic, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> Future[None]:
         """See `Publisher`."""
-        lane = self._frames if topic is Topic.FRAMES else self._json
-        encoded = [(name, text.encode()) for name, text in (headers or {}).items()]
-        num_bytes = len(key) + len(value) + sum(len(name) + len(text) for name, text in encoded)
-        if num_bytes > self._max_message_bytes:
-            return _refused(num_bytes, self._max_message_bytes)
-        waiting = self._unsent.admit(lane.name, num_bytes)
-        try:
-            if self._closed.is_set():
-                raise TransientError("the publisher is closed")
-            sent = lane.send(topic_name(self._prefix, topic), key.encode(), value, encoded)
-        except SightlineError as error:
-            self._unsent.settle(waiting, error)
-        else:
-            sent.add_callback(lambda _: self._unsent.settle(waiting))
-            sent.add_errback(lambda error: self._unsent.settle(waiting, mapped(error)))
-        return waiting.future
+        return self._publish(topic, key, value, headers or {})
+
+    def erase(self, topic: Topic, key: str) -> Future[None]:
+        """Put a record without a value: of a compacted topic the broker then removes all earlier ones of this key."""
+        return self._publish(topic, key, None, {})
 
     def flush(self, timeout_seconds: float) -> bool:
         """See `Publisher`."""
@@ -103,6 +92,24 @@ class KafkaPublisher:
         for lane in (self._frames, self._json):
             self._give_up(lane, "the publisher was closed before the broker took it")
             lane.wait_for_end(_END_SECONDS)
+
+    def _publish(self, topic: Topic, key: str, value: bytes | None, headers: Mapping[str, str]) -> Future[None]:
+        lane = self._frames if topic is Topic.FRAMES else self._json
+        encoded = [(name, text.encode()) for name, text in headers.items()]
+        num_bytes = len(key) + len(value or b"") + sum(len(name) + len(text) for name, text in encoded)
+        if num_bytes > self._max_message_bytes:
+            return _refused(num_bytes, self._max_message_bytes)
+        waiting = self._unsent.admit(lane.name, num_bytes)
+        try:
+            if self._closed.is_set():
+                raise TransientError("the publisher is closed")
+            sent = lane.send(topic_name(self._prefix, topic), key.encode(), value, encoded)
+        except SightlineError as error:
+            self._unsent.settle(waiting, error)
+        else:
+            sent.add_callback(lambda _: self._unsent.settle(waiting))
+            sent.add_errback(lambda error: self._unsent.settle(waiting, mapped(error)))
+        return waiting.future
 
     def _give_up_the_overdue(self) -> None:
         """The deadline, whatever the client does: it looks at its own in none of the minutes in which it waits for
@@ -136,7 +143,7 @@ class _Lane:
         self._failure: SightlineError | None = None
         self._failed_at = 0.0
 
-    def send(self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> Any:
+    def send(self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
         """The client's future; raises errors of ours for what is known at once."""
         producer = self._connected()
         try:

@@ -53,6 +53,35 @@ def test_delete_says_whether_it_was_there(store: EvidenceStore) -> None:
         store.get(KEY)
 
 
+def test_folders_are_told_by_name(store: EvidenceStore) -> None:
+    """Those right under one; files are none, and one that is not there has none."""
+    store.put(KEY, b"data")
+    store.put("gate/2026-03-02/0a/clip.mp4", b"data")
+    store.put("yard/2026-03-02/0a/clip.mp4", b"data")
+    assert store.folders() == ["gate", "yard"]
+    assert store.folders("gate") == ["2026-03-01", "2026-03-02"]
+    assert store.folders("gate/2026-03-01/0a1b2c") == store.folders("nowhere") == []
+
+
+def test_a_folder_goes_with_all_that_is_in_it(store: EvidenceStore) -> None:
+    """And with the folders above it that are empty then; twice is no error."""
+    store.put(KEY, b"data")
+    store.put("gate/2026-03-01/0a1b2c/clip.mp4", b"data")
+    store.put("yard/2026-03-02/0a/clip.mp4", b"data")
+    assert sorted(store.delete_folder("gate/2026-03-01/0a1b2c")) == ["clip.mp4", "snapshot.jpg"]
+    assert store.delete_folder("gate/2026-03-01/0a1b2c") == []
+    assert store.put("gate/2026-03-01/new/clip.mp4", b"data")
+
+
+@pytest.mark.parametrize("folder", ["", "..", "/", "a/..", "*"])
+def test_a_folder_outside_is_never_deleted(store: EvidenceStore, folder: str) -> None:
+    """Nor everything at once."""
+    store.put(KEY, b"data")
+    with pytest.raises(InvalidMessage):
+        store.delete_folder(folder)
+    assert store.get(KEY) == b"data"
+
+
 @pytest.mark.parametrize(
     "key",
     ["", "/etc/passwd", "../x", "a/../b", "a/./b", "a//b", "a/", ".hidden", "a\\b", "a\0b", "a b", "ü", "a" * 901],

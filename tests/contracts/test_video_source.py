@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import jpeg
 from pipeline.clock import SystemClock
-from pipeline.contracts.frame import VideoSource
+from pipeline.contracts.frame import EncodedFrame, VideoSource
 from pipeline.ingest import SupervisedSource, open_source
 from pipeline.settings import IngestSettings
 from tests.support.ingest import KeptDecisions, camera, mjpeg_camera, write_noisy_mp4, write_video
@@ -46,14 +47,17 @@ def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]
         yield open_supervised if kind.startswith("supervised") else open_plain
 
 
-def test_frames_are_rgb_contiguous_and_read_only(open_one: Opener) -> None:
-    """Pixels are (H, W, 3) uint8 in one piece, and nobody can write to them."""
+def test_frames_are_rgb_contiguous_and_read_only_or_a_whole_jpeg(open_one: Opener) -> None:
+    """Pixels are (H, W, 3) uint8 in one piece, and nobody can write to them; a JPEG is of the size it is said to be."""
     source = open_one()
     frame = source.read()
     source.close()
 
     assert frame is not None
     assert frame.camera_id == "cam"
+    if isinstance(frame, EncodedFrame):
+        assert jpeg.decode_frame(frame).shape == (frame.height, frame.width, 3)
+        return
     assert frame.pixels.shape == (frame.height, frame.width, 3)
     assert frame.pixels.dtype == "uint8"
     assert frame.pixels.flags["C_CONTIGUOUS"]

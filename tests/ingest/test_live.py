@@ -7,11 +7,12 @@ import threading
 import pytest
 
 from pipeline.clock import ManualClock, SystemClock
+from pipeline.contracts.frame import VideoSource
 from pipeline.errors import TransientError
 from pipeline.ingest import open_source
 from pipeline.ingest.live import LiveSource
 from pipeline.settings import IngestSettings
-from tests.support.ingest import START, ScriptedCapture, camera, mjpeg_camera, read_all, wait_for
+from tests.support.ingest import START, ScriptedCapture, camera, mjpeg_camera, wait_for
 
 ENDLESS = range(10**9)
 """Presentation times of a camera that never stops."""
@@ -20,6 +21,11 @@ PATIENT = IngestSettings(connect_timeout=5, read_timeout=5)
 
 def live(capture: ScriptedCapture, settings: IngestSettings = PATIENT, clock: ManualClock | None = None) -> LiveSource:
     return LiveSource("cam", capture, settings, clock or ManualClock(START))
+
+
+def read_on(source: VideoSource) -> None:
+    while source.read() is not None:
+        pass
 
 
 def test_a_slow_reader_gets_the_latest_frame_and_sees_how_many_it_missed() -> None:
@@ -37,14 +43,17 @@ def test_a_slow_reader_gets_the_latest_frame_and_sees_how_many_it_missed() -> No
     assert second.sequence >= skipped_to
 
 
-def test_captured_at_is_the_clocks_time_of_arrival() -> None:
-    """A live frame is from when it came; the stream's own time is kept beside it."""
-    source = live(ScriptedCapture(ENDLESS), clock=ManualClock(START))
+def test_a_frame_without_a_time_is_from_when_it_came() -> None:
+    """Where neither stream nor camera say better; its presentation time counts from the opening."""
+    gate = threading.Event()
+    source = live(ScriptedCapture([None] * 10**6, gate=gate), clock=ManualClock(START))
+    gate.set()
     frame = source.read()
     source.close()
 
     assert frame is not None
-    assert (frame.captured_at, frame.pts_seconds) == (START, frame.sequence)
+    assert abs((frame.captured_at - START).total_seconds()) < 0.01  # no two frames have the same time
+    assert frame.pts_seconds == 0.0
 
 
 def test_a_stream_that_falls_silent_is_a_transient_error() -> None:
@@ -52,8 +61,26 @@ def test_a_stream_that_falls_silent_is_a_transient_error() -> None:
     with mjpeg_camera(stall_after=4) as url:
         source = open_source(camera(url), IngestSettings(connect_timeout=5, read_timeout=0.6), SystemClock())
         with pytest.raises(TransientError, match=r"no new frame|connection was lost"):
-            read_all(source)
+            read_on(source)
         source.close()
+
+
+@pytest.mark.parametrize("frozen", [7.0, None], ids=["equal", "missing"])
+def test_times_that_no_longer_advance_are_a_stall(frozen: float | None) -> None:
+    """Frames keep coming, each with the time of the last one or none: after the read timeout that is a failure."""
+    times = [5.0, 6.0, 7.0, *[frozen] * 10**6]
+    source = live(ScriptedCapture(times, fps=200), IngestSettings(read_timeout=0.3))
+    with pytest.raises(TransientError, match=r"time has not advanced for 0\.3 s"):
+        read_on(source)
+    source.close()
+
+
+def test_a_stream_that_never_had_times_is_taken_as_it_comes() -> None:
+    """A webcam without any: frames all the same."""
+    source = live(ScriptedCapture([0.0] * 10**6))
+
+    assert all(source.read() is not None for _ in range(3))
+    source.close()
 
 
 def test_a_stream_that_ends_is_a_transient_error_and_frees_the_decoder() -> None:

@@ -6,19 +6,21 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from pipeline import jpeg
 from pipeline.clock import SystemClock
-from pipeline.contracts.frame import Frame
+from pipeline.contracts.frame import EncodedFrame, Frame
 from pipeline.errors import TransientError
 from pipeline.ingest import open_source, open_supervised
 from pipeline.settings import IngestSettings
-from tests.support.ingest import KeptDecisions, camera, wait_for
+from tests.support.ingest import KeptDecisions, KeptStream, camera, wait_for
 from tests.support.rtsp_camera import RtspCamera, write_h264
 
 pytestmark = pytest.mark.rtsp
@@ -44,7 +46,7 @@ class Reader:
 
     def __init__(self, url: str, settings: IngestSettings = SETTINGS) -> None:
         self.decisions = KeptDecisions()
-        self.frames: list[Frame] = []
+        self.frames: list[Frame | EncodedFrame] = []
         self._source = open_supervised(camera(url), settings, SystemClock(), self.decisions)
         self._thread = threading.Thread(target=self._read)
 
@@ -92,7 +94,7 @@ def test_a_served_clip_is_read_over_tcp(rtsp_camera: Cameras, clip: Path) -> Non
     assert len(frames) == 12
     assert {(frame.width, frame.height) for frame in frames} == {(320, 180)}
     assert all(before <= frame.captured_at <= datetime.now(UTC) for frame in frames)
-    reddest = frames[-1].pixels.astype(int).reshape(-1, 3).max(0)
+    reddest = jpeg.pixels_of(frames[-1]).astype(int).reshape(-1, 3).max(0)
     assert reddest[0] > 150 > reddest[1]
 
 
@@ -193,3 +195,53 @@ def test_a_wrong_path_is_said_as_such(rtsp_camera: Cameras, clip: Path) -> None:
     """The server's own word is passed on."""
     with pytest.raises(TransientError, match="404"):
         open_source(camera(rtsp_camera(clip).url().replace("stream", "other")), SETTINGS, SystemClock())
+
+
+def test_a_camera_that_changes_its_resolution_goes_on(rtsp_camera: Cameras, clip: Path, tmp_path: Path) -> None:
+    """In the same stream, without an outage: frames of the new size follow."""
+    wide = np.full((2 * FPS, 360, 640, 3), 90, np.uint8)
+    device = rtsp_camera(clip, others={"wide": write_h264(tmp_path / "wide.mp4", wide, FPS, (640, 360))})
+    with Reader(device.url()) as reader:
+        assert reader.gets(5)
+        device.show("wide")
+        assert wait_for(lambda: (reader.frames[-1].width, reader.frames[-1].height) == (640, 360), 20)
+
+    assert {(frame.width, frame.height) for frame in reader.frames} == {(320, 180), (640, 360)}
+    assert reader.states == ["connected"]
+
+
+def test_the_cameras_own_clock_dates_its_frames(rtsp_camera: Cameras, clip: Path) -> None:
+    """RTCP's sender reports reach the packets: the camera, which is on this machine, agrees with its clock."""
+    settings = SETTINGS.model_copy(update={"clock_tolerance": 0.000_001})  # so that any clock at all is told as off
+    heard = KeptStream()
+    source = open_supervised(camera(rtsp_camera(clip).url()), settings, SystemClock(), KeptDecisions(), listener=heard)
+    while not any(heard.offsets):
+        assert source.read() is not None
+    source.close()
+
+    before, offset = heard.offsets[:2]
+    assert before is None  # no report yet
+    assert offset is not None
+    assert abs(offset) < 2.0  # the time on the way, on a busy machine
+
+
+@pytest.mark.parametrize("bf", ["0", "2"], ids=["no B-frames", "B-frames"])
+def test_key_frames_alone_come_as_soon_as_they_are_sent(rtsp_camera: Cameras, tmp_path: Path, bf: str) -> None:
+    """One a second, each dated within a second of its arrival, not two key frames later."""
+    path = tmp_path / "keys.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=FPS, options={"g": str(FPS), "bf": bf, "sc_threshold": "0"})
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        for index in range(6 * FPS):
+            pixels = np.full((90, 160, 3), 2 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    looked_at = camera(rtsp_camera(path).url(), decode="keyframes")
+    source = open_source(looked_at, SETTINGS, SystemClock())
+    frames = [frame for _ in range(3) if (frame := source.read()) is not None]
+    source.close()
+
+    steps = [after.pts_seconds - before.pts_seconds for before, after in pairwise(frames)]
+    levels = [round(float(jpeg.pixels_of(frame).mean())) % (2 * FPS) for frame in frames]
+    assert steps == pytest.approx([1.0, 1.0], abs=0.05)
+    assert all(min(level, 2 * FPS - level) <= 3 for level in levels)  # of the first picture of a group

@@ -7,11 +7,11 @@ import pytest
 
 from pipeline.clock import ManualClock
 from pipeline.errors import ConfigError
-from pipeline.ingest import Pace, is_live, open_source
+from pipeline.ingest import Pace, is_live, open_source, open_supervised
 from pipeline.ingest.privacy import PrivacyMask
 from pipeline.scenes import open_scene
 from pipeline.settings import IngestSettings
-from tests.support.ingest import START, camera, read_all
+from tests.support.ingest import START, KeptDecisions, KeptStream, camera, read_all
 
 SETTINGS = IngestSettings()
 
@@ -113,3 +113,33 @@ def test_a_mask_follows_the_size_of_the_frame() -> None:
         assert not masked[: height // 2].any()
         assert masked[height // 2 + 1 :].all()
     assert not mask.apply(np.full((1, 1, 3), 200, np.uint8)).any()
+
+
+def test_a_scene_is_heard_frame_by_frame() -> None:
+    """Connected with the first frame, never lost: its end is no loss."""
+    heard = KeptStream()
+    url = "synthetic:empty?seconds=1&fps=3&size=64x36"
+    read_all(open_supervised(camera(url), SETTINGS, ManualClock(), KeptDecisions(), listener=heard))
+
+    assert heard.words == ["connected", "frame 0", "frame 1", "frame 2"]
+
+
+@pytest.mark.parametrize(
+    ("url", "fallback", "message"),
+    [
+        ("rstp://guard:hunter2@10.0.0.9/x", None, "did you mean rtsp"),
+        ("/nowhere/clip.mp4", None, "check the path"),
+        ("rtsp://guard:hunter2@10.0.0.9/x", "/nowhere/clip.mp4", "a live address as fallback_url"),
+        ("usb:front", None, "usb:0"),
+    ],
+    ids=["scheme", "file", "fallback", "webcam"],
+)
+def test_what_is_refused_is_told_as_lost(url: str, fallback: str | None, message: str) -> None:
+    """Whoever keeps account of the camera hears why it is not watched, without the password."""
+    heard = KeptStream()
+    with pytest.raises(ConfigError, match=message):
+        open_supervised(camera(url, fallback_url=fallback), SETTINGS, ManualClock(), KeptDecisions(), listener=heard)
+
+    assert heard.words == ["lost"]
+    assert message in heard.reasons[0]
+    assert "hunter2" not in heard.reasons[0]

@@ -16,7 +16,7 @@ from pipeline.contracts.frame import VideoSource
 from pipeline.errors import ConfigError, TransientError
 from pipeline.ingest import SupervisedSource, open_source, open_supervised
 from pipeline.settings import IngestSettings
-from tests.support.ingest import KeptDecisions, ScriptedCamera, camera, mjpeg_camera, wait_for
+from tests.support.ingest import KeptDecisions, KeptStream, ScriptedCamera, camera, mjpeg_camera, wait_for
 
 SETTINGS = IngestSettings(retry_from=1, retry_to=8)
 STALL = TransientError("no new frame for 10 s: the stream has stalled")
@@ -40,6 +40,15 @@ def supervised(
     open_inner: Callable[[], VideoSource], clock: ManualClock, decisions: KeptDecisions | None = None
 ) -> SupervisedSource:
     return SupervisedSource("cam", open_inner, SETTINGS, clock, decisions or KeptDecisions(), jitter=random.Random(1))
+
+
+def with_fallback(
+    open_url: Callable[[], VideoSource],
+    open_fallback: Callable[[], VideoSource],
+    decisions: KeptDecisions,
+    clock: ManualClock | None = None,
+) -> SupervisedSource:
+    return SupervisedSource("cam", open_url, SETTINGS, clock or ManualClock(), decisions, open_fallback=open_fallback)
 
 
 def told(logs: Sequence[dict[str, object]]) -> list[object]:
@@ -106,16 +115,68 @@ def test_every_attempt_is_in_the_ledger_and_every_change_in_the_log_once() -> No
     assert "10.0.0.9" in decisions.decisions[0].detail
 
 
-def test_who_wants_to_know_is_told_of_each_change_once() -> None:
-    """Refused twice, connected, stalled, connected again: four changes, for the gauge that says a camera is up."""
-    states: list[bool] = []
+def test_a_listener_hears_of_every_connection_failure_and_frame() -> None:
+    """Refused twice, connected, stalled, connected again: in this order, frames after the connection they came by."""
+    heard = KeptStream()
     cameras = REFUSED, REFUSED, ScriptedCamera([None, None, STALL]), ScriptedCamera([None])
-    source = SupervisedSource("cam", opener(*cameras), SETTINGS, ManualClock(), KeptDecisions(), on_state=states.append)
+    source = SupervisedSource("cam", opener(*cameras), SETTINGS, ManualClock(), KeptDecisions(), listener=heard)
     for _ in range(3):
         source.read()
     source.close()
 
-    assert states == [False, True, False, True]
+    lost = "lost"
+    assert heard.words == [lost, lost, "connected", "frame 0", "frame 1", lost, "connected", "frame 2"]
+    assert "hunter2" not in repr(heard.reasons)
+
+
+def test_a_camera_that_fails_twice_is_read_from_its_fallback() -> None:
+    """Said once, in log and ledger, however often the fallback has to be reopened meanwhile."""
+    decisions, spare = KeptDecisions(), opener(ScriptedCamera([None, STALL]), ScriptedCamera([None, None]))
+    source = with_fallback(opener(*[REFUSED] * 4), spare, decisions)
+    with capture_logs() as logs:
+        numbers = [frame.sequence for _ in range(3) if (frame := source.read()) is not None]
+    source.close()
+
+    assert numbers == [0, 1, 2]
+    assert [d.reason for d in decisions.decisions].count("on fallback") == 1
+    assert told(logs).count("camera on fallback") == 1
+
+
+def test_a_camera_returns_from_its_fallback_without_a_gap() -> None:
+    """After `fallback_for` the address itself is opened while the fallback is read, and then taken."""
+    decisions, clock = KeptDecisions(), ManualClock()
+    main, spare = ScriptedCamera([None] * 1000), ScriptedCamera([None] * 10**6)
+    source = with_fallback(opener(REFUSED, REFUSED, REFUSED, main), opener(spare), decisions, clock)
+    source.read()
+    assert [d.reason for d in decisions.decisions] == ["offline", "offline", "connected", "on fallback"]
+
+    def is_back() -> bool:
+        clock.advance(SETTINGS.fallback_for)  # the first look back is refused, the second answered
+        source.read()
+        return decisions.decisions[-1].reason == "back on url"
+
+    assert wait_for(is_back)
+    assert spare.is_closed
+    assert [d.reason for d in decisions.decisions][4:] == ["back on url"]
+    source.close()
+
+
+def test_a_fallback_that_fails_too_gives_the_address_its_turn_again() -> None:
+    """Two tries, one of the fallback, and again."""
+    tries: list[str] = []
+
+    def failing(name: str) -> Callable[[], VideoSource]:
+        def open_next() -> VideoSource:
+            tries.append(name)
+            if len(tries) == 7:
+                return ScriptedCamera([None])
+            raise REFUSED
+
+        return open_next
+
+    with_fallback(failing("url"), failing("fallback"), KeptDecisions()).read()
+
+    assert tries == ["url", "url", "fallback", "url", "url", "fallback", "url"]
 
 
 def test_closing_interrupts_the_wait_for_the_next_try() -> None:

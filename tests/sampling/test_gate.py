@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.contracts.frame import Motion
 from pipeline.contracts.values import Box, Image
-from pipeline.jpeg import encode
+from pipeline.jpeg import encode, luma_of
 from pipeline.sampling.background import STAYS_VISIBLE_SECONDS
-from pipeline.sampling.gate import MotionGate, luma_of
+from pipeline.sampling.gate import MotionGate
 from pipeline.settings import SamplingSettings
 from tests.support.perception import frame, noisy, read_video, with_box, yard
 

@@ -127,6 +127,12 @@ class PictureShelf:
     def locate(self, key: str) -> str:
         return f"/evidence/{key}"
 
+    def folders(self, folder: str = "") -> list[str]:
+        return []
+
+    def delete_folder(self, folder: str) -> list[str]:
+        return []
+
 
 def write_video(path: Path, *, seconds: float = 8.0, fps: int = 10, moves: bool = True) -> Path:
     """A textured picture, 320x180, with a bright block that walks through from the third second on."""

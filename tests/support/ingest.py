@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import Decision
-from pipeline.contracts.frame import Frame, VideoSource
+from pipeline.contracts.frame import EncodedFrame, Frame, VideoSource
 from pipeline.contracts.values import Image
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -52,20 +52,22 @@ def write_noisy_mp4(path: Path, num_frames: int = 40) -> Path:
 
 
 def read_all(source: VideoSource) -> list[Frame]:
-    """Every frame to the end; the source is closed."""
+    """Every frame to the end, of a file or a scene; the source is closed."""
     frames: list[Frame] = []
     while (frame := source.read()) is not None:
+        assert isinstance(frame, Frame)
         frames.append(frame)
     source.close()
     return frames
 
 
 class ScriptedCapture:
-    """A decoder that gives frames at the scripted presentation times, then ends; `gate` makes it wait."""
+    """A decoder that gives frames at the scripted presentation times (None: it has none), then ends; `gate` makes it
+    wait."""
 
     def __init__(
         self,
-        pts_seconds: Sequence[float],
+        pts_seconds: Sequence[Any],
         *,
         fps: float = 10.0,
         size: tuple[int, int] = (8, 6),
@@ -81,9 +83,10 @@ class ScriptedCapture:
         self.size = size
         self.num_frames = num_frames
         self.is_released = False
+        self.camera_time: datetime | None = None
 
     @property
-    def pts_seconds(self) -> float:
+    def pts_seconds(self) -> Any:
         return self._pts[self.index]
 
     def grab(self) -> bool:
@@ -132,6 +135,28 @@ class KeptDecisions:
 
     def record(self, decision: Decision) -> None:
         self.decisions.append(decision)
+
+
+class KeptStream:
+    """A `StreamListener` that remembers."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.reasons: list[str] = []
+        self.offsets: list[float | None] = []
+
+    def connected(self, at: datetime) -> None:
+        self.words.append("connected")
+
+    def lost(self, at: datetime, reason: str) -> None:
+        self.words.append("lost")
+        self.reasons.append(reason)
+
+    def frame(self, frame: Frame | EncodedFrame) -> None:
+        self.words.append(f"frame {frame.sequence}")
+
+    def clock_off(self, at: datetime, offset_seconds: float | None) -> None:
+        self.offsets.append(offset_seconds)
 
 
 @contextmanager

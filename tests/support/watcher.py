@@ -25,6 +25,7 @@ from pipeline.ingest.pace import Pace
 from pipeline.ingest.source import open_source
 from pipeline.perception.detector import MotionDetector
 from pipeline.perception.vision import LocalVision
+from pipeline.runtime.coverage import NoCoverage
 from pipeline.runtime.service import Service
 from pipeline.runtime.watcher.service import WatcherParts, WatcherService
 from pipeline.settings import IngestSettings, load_settings
@@ -316,6 +317,7 @@ class Stand:
             incidents=self.known,
             evidence=FsspecEvidenceStore(str(self.folder / "evidence")),
             ledger=Ledger(self.counts),
+            coverage=NoCoverage(),
         )
 
     @contextmanager

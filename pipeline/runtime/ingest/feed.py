@@ -19,19 +19,19 @@ from pipeline import jpeg
 from pipeline.clock import Clock
 from pipeline.contracts.bus import PublishedFrame, StreamEnd
 from pipeline.contracts.camera import Camera
+from pipeline.contracts.coverage import ENDED, STOPPED
 from pipeline.contracts.decision import Decision, DecisionSink, Gate
-from pipeline.contracts.frame import Frame, VideoSource
+from pipeline.contracts.frame import EncodedFrame, Frame, VideoSource
 from pipeline.errors import InvalidMessage, SightlineError
+from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.ingest.backlog import Backlog, Outgoing
+from pipeline.sampling.ring import FrameRing
 from pipeline.sampling.thinning import Thinning
 from pipeline.settings import SamplingSettings
 from pipeline.telemetry import Metrics, hide_credentials
 from pipeline.transport.codec import Wire, end_record, frame_record
 
 log = structlog.get_logger()
-
-OpenSource = Callable[[Callable[[bool], None]], VideoSource]
-"""Opens the camera; what it is given is told whether frames come."""
 
 
 @dataclass(slots=True)
@@ -52,18 +52,26 @@ class CameraFeed:
         self,
         camera: Camera,
         producer: str,
-        open_source: OpenSource,
+        open_source: Callable[[], VideoSource],
         backlog: Backlog,
+        ring: FrameRing,
         settings: SamplingSettings,
         decisions: DecisionSink,
         metrics: Metrics,
         clock: Clock,
+        coverage: CoverageBook,
+        on_end: Callable[[bool], None],
     ) -> None:
-        """`producer` says which process publishes; see `PublishedFrame`."""
+        """`producer` says which process publishes; see `PublishedFrame`. `on_end` is told when nothing is read any
+        more, and whether that is because the source is over."""
+        self.camera = camera
         self.camera_id = camera.id
         self.counts = FeedCounts()
-        self.is_up = False
+        self.is_over = False
+        """The source ended by itself."""
         self.backlog = backlog
+        self.ring = ring
+        """The last seconds, a frame or so of each: for those who look back when the camera fails."""
         self._producer = producer
         self._open_source = open_source
         self._quality = settings.jpeg_quality
@@ -71,6 +79,8 @@ class CameraFeed:
         self._decisions = decisions
         self._metrics = metrics
         self._clock = clock
+        self._coverage = coverage
+        self._on_end = on_end
         self._source: VideoSource | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -85,8 +95,10 @@ class CameraFeed:
             self._fail(hide_credentials(str(error)))
         finally:
             is_over = not self._stopping.is_set()
+            self.is_over = is_over and not self.counts.failure
             self.close()
-            self._tell_state(False)
+            self._coverage.closed(self.camera_id, reason=ENDED if self.is_over else STOPPED)
+            self._on_end(self.is_over)
         if is_over:
             self.backlog.put(self._outgoing(end_record(StreamEnd(self.camera_id, self._producer)), None))
 
@@ -99,7 +111,7 @@ class CameraFeed:
             source.close()
 
     def _open(self) -> VideoSource | None:
-        source = self._open_source(self._tell_state)
+        source = self._open_source()
         with self._lock:
             self._source = source
         if self._stopping.is_set():
@@ -112,8 +124,6 @@ class CameraFeed:
             frame = source.read()
             if frame is None:
                 return
-            if not self.is_up:
-                self._tell_state(True)
             self.counts.frames_read += 1
             self._metrics.frames_read.labels(self.camera_id).inc()
             if not self._thinning.take(frame):
@@ -124,12 +134,14 @@ class CameraFeed:
                 # A live source converts a frame only when it is asked for one: do not ask for what is thrown away.
                 self._stopping.wait(self._thinning.idle_seconds(self._clock.now()))
 
-    def _hand_on(self, frame: Frame, *, is_live: bool) -> None:
+    def _hand_on(self, frame: Frame | EncodedFrame, *, is_live: bool) -> None:
         try:
-            encoded = jpeg.encode(frame, self._quality)
+            encoded = frame if isinstance(frame, EncodedFrame) else jpeg.encode(frame, self._quality)
         except InvalidMessage as error:
             self._refuse(error)
             return
+        self._coverage.seen(self.camera_id, frame.captured_at)
+        self.ring.add(encoded, must_keep=False)
         item = self._outgoing(frame_record(PublishedFrame(encoded, self._producer, new_trace())), frame.captured_at)
         if not is_live:
             self.backlog.put(item)
@@ -159,10 +171,6 @@ class CameraFeed:
         self._decisions.record(
             Decision(self.camera_id, Gate.CAMERA, False, "cannot be read", self._clock.now(), detail=message)
         )
-
-    def _tell_state(self, is_up: bool) -> None:
-        self.is_up = is_up
-        self._metrics.camera_up.labels(self.camera_id).set(is_up)
 
 
 def new_trace() -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -20,14 +20,24 @@ import structlog
 
 from pipeline.clock import Clock
 from pipeline.contracts.bus import Publisher
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.candidate import Candidate
+from pipeline.errors import TransientError
+from pipeline.ingest.health import HealthMonitor
+from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.housekeeping import Housekeeping
-from pipeline.runtime.ingest.feed import CameraFeed
+from pipeline.runtime.ingest.feed import CameraFeed, FeedCounts
 from pipeline.runtime.ingest.frame_sender import FrameSender
+from pipeline.runtime.ingest.troubles import TroubleTeller
 from pipeline.runtime.pulse import raise_stuck
+from pipeline.runtime.up_gauge import UpGauge
 from pipeline.runtime.worker import Worker, raise_first
+from pipeline.sampling.ring import FrameRing
+from pipeline.site import Site
 
 log = structlog.get_logger()
 _LOOK_SECONDS = 0.05
+_TICK_SECONDS = 1.0
 
 
 def new_producer(clock: Clock) -> str:
@@ -53,22 +63,46 @@ class IngestSummary:
     """`camera: why it could not be read`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Station:
+    """What is made for one camera."""
+
+    feed: CameraFeed
+    gauge: UpGauge
+    health: HealthMonitor | None
+    """None for files whose health no rule asks for."""
+
+
 class IngestService:
     """A `Service`. Its cameras may all end (files): then `is_finished`."""
 
     def __init__(
         self,
-        feeds: Sequence[CameraFeed],
+        site: Site,
+        make: Callable[[Camera, Site], Station | None],
         sender: FrameSender,
         publisher: Publisher,
         *,
         stale_after_seconds: float,
         clock: Clock,
+        desk: HealthDesk,
+        troubles: TroubleTeller,
+        open_before: Callable[[], Iterable[Candidate]] = tuple,
         housekeeping: Housekeeping | None = None,
         on_close: Sequence[Callable[[], None]] = (),
     ) -> None:
-        """`housekeeping` keeps the ledger, where there is a database; `on_close` is called in order at the end."""
-        self._feeds = tuple(feeds)
+        """`make` makes the station of a camera, or None for one that is another process's share; `open_before` finds
+        what an earlier process left open, where there is a database, `housekeeping` keeps the ledger there; `on_close`
+        is called in order at the end."""
+        self._site = site
+        self._make = make
+        self._changing = threading.Lock()
+        stations = {camera.id: make(camera, site) for camera in site.cameras}
+        self._stations = {camera_id: station for camera_id, station in stations.items() if station is not None}
+        self._former: list[tuple[str, FeedCounts]] = []
+        self._desk = desk
+        self._open_before: Callable[[], Iterable[Candidate]] | None = open_before
+        self._troubles = troubles
         self._sender = sender
         self._publisher = publisher
         self._stale_after_seconds = stale_after_seconds
@@ -77,7 +111,7 @@ class IngestService:
         self._on_close = tuple(on_close)
         self._stop = threading.Event()
         self._is_stopped = False
-        self._readers: list[Worker] = []
+        self._readers: dict[str, Worker] = {}
         self._workers: list[Worker] = []
         self._started_seconds = clock.monotonic()
         self._ended_seconds: float | None = None
@@ -90,13 +124,37 @@ class IngestService:
         housekeeping = self._housekeeping
         if housekeeping is not None:
             self._workers.append(Worker("ledger", lambda: housekeeping.run(self._stop)))
-        self._readers = [Worker(f"camera-{feed.camera_id}", feed.run) for feed in self._feeds]
+        self._troubles.work.start()
+        self._workers.append(Worker("health", self._watch_health))
+        with self._changing:
+            for camera_id in self._stations:
+                self._read(camera_id)
+
+    def follow(self, site: Site) -> None:
+        """The site file changed: cameras that are new begin, those that are gone end, those that changed end and
+        begin again. The others notice nothing."""
+        with self._changing:
+            before, self._site = self._site, site
+            self._troubles.follow(site)
+            self._desk.follow(site)
+            for camera_id in sorted({camera.id for camera in before.cameras} - {camera.id for camera in site.cameras}):
+                self._drop(camera_id, "camera removed")
+            for camera in site.cameras:
+                has_health = before.health_rules_for(camera) == site.health_rules_for(camera)
+                if not self._is_stopped and not (before.camera(camera.id) == camera and has_health):
+                    self._drop(camera.id, "camera changed")
+                    self._bring(camera)
+
+    def ring_of(self, camera_id: str) -> FrameRing | None:
+        """The last seconds of a camera that is read here."""
+        station = self._stations.get(camera_id)
+        return station.feed.ring if station else None
 
     @property
     def is_finished(self) -> bool:
         """Every camera has ended, and all that was read is on the bus. Never, without cameras."""
-        has_ended = bool(self._readers) and not any(reader.is_alive() for reader in self._readers)
-        return has_ended and not self._num_unsent()
+        has_ended = bool(self._readers) and not any(reader.is_alive() for reader in list(self._readers.values()))
+        return has_ended and not self._changing.locked() and not self._num_unsent()
 
     def stop(self, drain_seconds: float) -> None:
         """Close the cameras, publish what was read within the bound, close. Ends no live camera's stream."""
@@ -104,22 +162,26 @@ class IngestService:
             return
         self._is_stopped = True
         until = self._clock.monotonic() + drain_seconds
-        for feed in self._feeds:
-            feed.close()
-            feed.backlog.close()
-        for reader in self._readers:
+        with self._changing:
+            for feed in self._feeds:
+                feed.close()
+                feed.backlog.close()
+        for reader in self._readers.values():
             reader.join()
         while self._num_unsent() and self._workers and self._workers[0].is_alive():
             if self._clock.monotonic() >= until:
                 log.error("time to drain is over: frames stay unpublished", frames=self._num_unsent())
                 break
             self._clock.sleep(_LOOK_SECONDS)
+        self._troubles.evidence.close()
+        if not self._troubles.work.wait_until_done(max(until - self._clock.monotonic(), 0.0)):
+            log.error("time to drain is over: troubles of cameras stay untold")
         self._close_all()
 
     def check_health(self) -> None:
         """`StageFailed` when a thread died or publishing hangs. A camera or broker that is away is no fault of ours."""
-        raise_first([*self._workers, *self._readers])
-        raise_stuck([self._sender.pulse], self._stale_after_seconds)
+        raise_first([*self._workers, *list(self._readers.values())])
+        raise_stuck([self._sender.pulse, *self._troubles.work.pulses], self._stale_after_seconds)
 
     def stats(self) -> Mapping[str, float]:
         """`oldest_age_seconds` and `lag` are of records not on the bus yet; the rest is for people."""
@@ -127,7 +189,7 @@ class IngestService:
             "oldest_age_seconds": self._oldest_age_seconds(),
             "lag": self._num_unsent(),
             "cameras": len(self._feeds),
-            "cameras_up": sum(feed.is_up for feed in self._feeds),
+            "cameras_up": sum(station.gauge.is_up for station in list(self._stations.values())),
             "frames_per_second": self._sender.frames_per_second(),
             "frames_published": self._sender.counts.frames_published,
             "frames_dropped": sum(feed.counts.frames_dropped for feed in self._feeds),
@@ -135,7 +197,8 @@ class IngestService:
 
     def summary(self) -> IngestSummary:
         """What was done until now, or until it stopped."""
-        sent, read = self._sender.counts, [feed.counts for feed in self._feeds]
+        by_camera = [*self._former, *((feed.camera_id, feed.counts) for feed in self._feeds)]
+        sent, read = self._sender.counts, [counts for _, counts in by_camera]
         return IngestSummary(
             cameras=len(self._feeds),
             frames_read=sum(counts.frames_read for counts in read),
@@ -145,8 +208,56 @@ class IngestService:
             frames_refused=sent.frames_refused + sum(counts.frames_refused for counts in read),
             records_unsent=self._num_unsent(),
             elapsed_seconds=(self._ended_seconds or self._clock.monotonic()) - self._started_seconds,
-            failures=tuple(f"{feed.camera_id}: {feed.counts.failure}" for feed in self._feeds if feed.counts.failure),
+            failures=tuple(f"{camera_id}: {counts.failure}" for camera_id, counts in by_camera if counts.failure),
         )
+
+    @property
+    def _feeds(self) -> list[CameraFeed]:
+        return [station.feed for station in list(self._stations.values())]
+
+    def _read(self, camera_id: str) -> None:
+        self._readers[camera_id] = Worker(f"camera-{camera_id}", self._stations[camera_id].feed.run)
+
+    def _bring(self, camera: Camera) -> None:
+        station = self._make(camera, self._site)
+        if station is not None:
+            self._stations[camera.id] = station
+            self._read(camera.id)
+            log.info("camera added", camera=camera.id)
+
+    def _drop(self, camera_id: str, why: str) -> None:
+        """Stop reading a camera; what was read of it is published still."""
+        station = self._stations.pop(camera_id, None)
+        if station is None:
+            return
+        log.info(why, camera=camera_id)
+        station.feed.close()
+        self._readers.pop(camera_id).join()
+        self._former.append((camera_id, station.feed.counts))
+        self._desk.forget(camera_id)
+
+    def _watch_health(self) -> None:
+        """Time passes for cameras from which nothing comes, too."""
+        while not self._stop.wait(_TICK_SECONDS):
+            self._inherit()
+            for station in list(self._stations.values()):
+                if station.health is not None and not station.feed.is_over:
+                    station.health.tick()
+                newest = station.feed.ring.newest
+                if newest is not None:
+                    self._troubles.evidence.frame_seen(station.feed.camera_id, newest.captured_at)
+            self._desk.tick()
+
+    def _inherit(self) -> None:
+        """Once, as soon as the database can be asked."""
+        if self._open_before is None:
+            return
+        try:
+            found = [candidate for candidate in self._open_before() if candidate.camera_id in self._stations]
+        except TransientError:
+            return
+        self._desk.inherit(found)
+        self._open_before = None
 
     def _num_unsent(self) -> int:
         return sum(len(feed.backlog) for feed in self._feeds)
@@ -163,6 +274,7 @@ class IngestService:
             for action in reversed(self._on_close):
                 closing.callback(action)
             closing.callback(self._publisher.close)
+            closing.callback(self._troubles.work.stop)
             for worker in self._workers:
                 worker.join()
             if self._housekeeping is not None:

@@ -19,8 +19,9 @@ from pipeline import jpeg
 from pipeline.clock import Clock
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import Decision, DecisionSink, Gate
-from pipeline.contracts.frame import Frame, SampledFrame, VideoSource
+from pipeline.contracts.frame import EncodedFrame, Frame, SampledFrame, VideoSource
 from pipeline.errors import SightlineError
+from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.local.inbox import EndOfStream, FairInbox
 from pipeline.sampling.sampler import CameraSampler
 from pipeline.sampling.thinning import Thinning
@@ -73,7 +74,10 @@ class CameraLoop:
         metrics: Metrics,
         clock: Clock,
         on_progress: ProgressCallback,
+        coverage: CoverageBook,
+        on_over: Callable[[str], None],
     ) -> None:
+        """`on_over` is called with the camera's id when its source ended by itself."""
         self.camera_id = camera.id
         self.counts = CameraCounts()
         self._open_source = open_source
@@ -85,6 +89,10 @@ class CameraLoop:
         self._metrics = metrics
         self._clock = clock
         self._on_progress = on_progress
+        self._coverage = coverage
+        self._on_over = on_over
+        self.is_over = False
+        """The source ended by itself."""
         self._source: VideoSource | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -101,9 +109,12 @@ class CameraLoop:
             self._fail(f"unexpected {type(error).__name__}: {hide_credentials(str(error))}")
             log.exception("camera thread failed", camera=self.camera_id)
         finally:
+            self.is_over = not self._stopping.is_set() and not self.counts.failure
             self.close()
+            if self.is_over:
+                self._on_over(self.camera_id)
             self._metrics.camera_up.labels(self.camera_id).set(0)
-            self._inbox.put(self.camera_id, EndOfStream(self.camera_id))
+            self._inbox.put(self.camera_id, EndOfStream(self.camera_id, self.is_over))
 
     def close(self) -> None:
         """Stop reading; may be called from any thread, more than once."""
@@ -139,14 +150,16 @@ class CameraLoop:
                 self._on_progress(self.camera_id, self.counts.frames_read, source.expected_frames)
         self._on_progress(self.camera_id, self.counts.frames_read, source.expected_frames)
 
-    def _look_at(self, frame: Frame, *, is_live: bool) -> None:
+    def _look_at(self, frame: Frame | EncodedFrame, *, is_live: bool) -> None:
         if not self._thinning.take(frame):
             self._metrics.frames_skipped.labels(self.camera_id, "not due").inc()
             return
         if self._thinning.num_missed:
             self.counts.frames_dropped += self._thinning.num_missed
             self._metrics.frames_dropped.labels(self.camera_id, "reader behind").inc(self._thinning.num_missed)
-        sampled = self._sampler.offer(jpeg.encode(frame, self._jpeg_quality))
+        self._coverage.seen(self.camera_id, frame.captured_at)
+        encoded = frame if isinstance(frame, EncodedFrame) else jpeg.encode(frame, self._jpeg_quality)
+        sampled = self._sampler.offer(encoded)
         if sampled is not None:
             self._hand_on(sampled, is_live)
         if is_live:
@@ -161,6 +174,7 @@ class CameraLoop:
             return
         dropped = self._inbox.put_latest(self.camera_id, sampled)
         if isinstance(dropped, SampledFrame):
+            self._coverage.not_judged(self.camera_id, "overloaded", dropped.frame.captured_at)
             self.counts.frames_dropped += 1
             self._metrics.frames_dropped.labels(self.camera_id, "overloaded").inc()
             self._decisions.record(

@@ -19,6 +19,7 @@ from typing import Protocol
 import structlog
 
 from pipeline.alerting.outbox import DeliveryWorker
+from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.clock import Clock
 from pipeline.contracts.alert import Outbox
 from pipeline.contracts.assessment import Reasoner
@@ -26,18 +27,23 @@ from pipeline.contracts.candidate import CandidateState
 from pipeline.contracts.incident import IncidentChange, IncidentStore
 from pipeline.errors import TransientError
 from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.housekeeping import Housekeeping
-from pipeline.runtime.local.cameras import CameraLoop
+from pipeline.runtime.local.crew import CameraCrew
 from pipeline.runtime.local.inbox import FairInbox
 from pipeline.runtime.local.watch import WatchLoop
 from pipeline.runtime.verification import Verifier
 from pipeline.runtime.worker import Worker, raise_first
+from pipeline.site import Site
 from pipeline.store.ledger import Ledger
+from pipeline.store.retention import Retention
 from pipeline.telemetry import Metrics
 
 log = structlog.get_logger()
 _LOOK_SECONDS = 0.1
+_TICK_SECONDS = 1.0
 
 
 class RunListener(Protocol):
@@ -74,7 +80,10 @@ class RunSummary:
 class LocalParts:
     """The wired stages; `pipeline.app` makes them."""
 
-    cameras: tuple[CameraLoop, ...]
+    crew: CameraCrew
+    desk: HealthDesk
+    policy: DeliveryPolicy
+    coverage: CoverageBook
     inbox: FairInbox
     watch: WatchLoop
     evidence: EvidenceKeeper
@@ -85,6 +94,7 @@ class LocalParts:
     incidents: IncidentStore
     outbox: Outbox
     ledger: Ledger
+    retention: Retention
     on_close: tuple[Callable[[], None], ...]
     """Called in order when all is over."""
 
@@ -97,7 +107,9 @@ class LocalRuntime:
         self._drain_seconds = drain_seconds
         self._clock = clock
         self._stop_workers = threading.Event()
-        self._housekeeping = Housekeeping(parts.ledger, metrics, clock, parts.outbox)
+        self._housekeeping = Housekeeping(
+            parts.ledger, metrics, clock, parts.outbox, coverage=parts.coverage, retention=parts.retention
+        )
 
     def __enter__(self) -> LocalRuntime:
         return self
@@ -117,25 +129,37 @@ class LocalRuntime:
         """
         started = self._clock.monotonic()
         self._close_orphans()
+        crew = self._parts.crew
         workers = self._start_workers()
         watch = Worker("watch", self._parts.watch.run)
-        readers = [Worker(f"camera-{loop.camera_id}", loop.run) for loop in self._parts.cameras]
-        while any(reader.is_alive() for reader in readers) and not stop.wait(_LOOK_SECONDS):
+        crew.start()
+        while crew.is_reading and not stop.wait(_LOOK_SECONDS):
             if not all(worker.is_alive() for worker in (watch, *workers)):
                 break
-        for loop in self._parts.cameras:
-            loop.close()
+        crew.close()
         if watch.error is not None:
             self._parts.inbox.close()
-        self._drain(watch, readers, stop)
+        self._drain(watch, crew.workers, stop)
         self._stop_workers.set()
         self._parts.verifier.wake()
         self._parts.delivery.wake()
         for worker in workers:
             worker.join()
         self._housekeeping.finish()
-        raise_first((watch, *workers, *readers))
+        raise_first((watch, *workers, *crew.workers))
         return self._summary(self._clock.monotonic() - started)
+
+    def follow(self, site: Site) -> None:
+        """The site file changed: cameras, rules and channels are followed, from any thread; the rest waits for the
+        next start. Cameras that did not change notice nothing. `TransientError`, and nothing done, while the database
+        is away."""
+        last_alerts = self._parts.incidents.last_alerts()
+        self._parts.policy.follow(*rules_and_channels(site))
+        self._parts.delivery.follow(site.channels)
+        self._parts.verifier.follow(site)
+        self._parts.watch.follow(site)
+        self._parts.desk.follow(site)
+        self._parts.crew.follow(site, last_alerts)
 
     def close(self) -> None:
         """Free models, database and lock; may be called twice."""
@@ -149,11 +173,21 @@ class LocalRuntime:
             Worker("verification", lambda: self._parts.verifier.run(stop)),
             Worker("delivery", lambda: self._parts.delivery.run(stop)),
             Worker("housekeeping", lambda: self._housekeeping.run(stop)),
+            Worker("health", lambda: self._watch_health(stop)),
         ]
 
+    def _watch_health(self, stop: threading.Event) -> None:
+        """Time passes for cameras from which nothing comes, too."""
+        while not stop.wait(_TICK_SECONDS):
+            self._parts.crew.tick()
+            self._parts.desk.tick()
+
     def _close_orphans(self) -> None:
-        """Incidents a killed run left open are closed: nobody watches them any more."""
+        """Incidents a killed run left open are closed: nobody watches them any more. Those about the cameras
+        themselves are the health desk's."""
         for incident in self._parts.incidents.still_open():
+            if incident.candidate.condition is not None:
+                continue
             ended = incident.candidate.model_copy(
                 update={"state": CandidateState.CLOSED, "ended_at": incident.candidate.opened_at}
             )
@@ -203,8 +237,8 @@ class LocalRuntime:
             return 0
 
     def _summary(self, elapsed_seconds: float) -> RunSummary:
-        counts = [loop.counts for loop in self._parts.cameras]
-        failures = [f"{loop.camera_id}: {loop.counts.failure}" for loop in self._parts.cameras if loop.counts.failure]
+        counts = [counts for _, counts in self._parts.crew.counts]
+        failures = [f"{camera_id}: {counts.failure}" for camera_id, counts in self._parts.crew.counts if counts.failure]
         if self._parts.watch.num_unstored:
             failures.append(f"{self._parts.watch.num_unstored} incident changes could not be stored")
         deliveries = self._parts.outbox.counts()

@@ -8,23 +8,27 @@ and nothing that was accepted is lost.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from pipeline.clock import Clock
 from pipeline.contracts.candidate import Candidate, CandidateState
+from pipeline.contracts.coverage import ENDED, STOPPED
 from pipeline.contracts.decision import DecisionSink
 from pipeline.contracts.frame import SampledFrame
+from pipeline.contracts.health import Condition
 from pipeline.contracts.incident import IncidentChange
-from pipeline.errors import TransientError
+from pipeline.errors import ConfigError, TransientError
 from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.perception.stage import PerceptionStage
+from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
-from pipeline.runtime.findings import Findings
+from pipeline.runtime.findings import Finding, Findings
 from pipeline.runtime.incident_note import incident_decision
-from pipeline.runtime.local.inbox import EndOfStream, FairInbox, Item, WithdrawAlert
+from pipeline.runtime.local.inbox import CameraTrouble, EndOfStream, FairInbox, Item, StreamBegins, WithdrawAlert
 from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog, Metrics
@@ -47,6 +51,7 @@ class WatchLoop:
         evidence: EvidenceKeeper,
         rings: Mapping[str, FrameRing],
         site: Site,
+        coverage: CoverageBook,
         *,
         has_reasoner: bool,
         batch_size: int,
@@ -60,7 +65,8 @@ class WatchLoop:
         self._events = events
         self._recorder = recorder
         self._evidence = evidence
-        self._rings = rings
+        self._rings = dict(rings)
+        self._coverage = coverage
         self._findings = Findings(
             site, evidence, has_reasoner=has_reasoner, decisions=decisions, metrics=metrics, clock=clock
         )
@@ -68,7 +74,9 @@ class WatchLoop:
         self._decisions = decisions
         self._metrics = metrics
         self._on_change = on_change
-        self._open_streams = {camera.id for camera in site.cameras}
+        self._lock = threading.Lock()
+        self._num_streams = Counter(camera.id for camera in site.cameras)
+        """Streams that have not ended, by camera; two while one is replaced."""
         self.num_incidents = 0
         self.num_unstored = 0
         self._fault = FaultLog("incidents", "trying again; files wait, live cameras drop frames")
@@ -77,18 +85,34 @@ class WatchLoop:
 
     def run(self) -> None:
         """The thread's body."""
-        while self._open_streams:
+        while self._num_streams:
             self._handle(self._inbox.take(self._batch_size, _TAKE_SECONDS))
+        self._handle(self._inbox.take(self._batch_size, 0.0))
+
+    def expect(self, camera_id: str) -> None:
+        """One more stream of a camera will begin; before the one it replaces ends. Any thread."""
+        with self._lock:
+            self._num_streams[camera_id] += 1
+
+    def follow(self, site: Site) -> None:
+        """The site file changed. Any thread; cameras and rules follow by `StreamBegins`."""
+        self._findings.follow(site)
 
     def _handle(self, items: Sequence[Item]) -> None:
         frames = [item for item in items if isinstance(item, SampledFrame)]
         if frames:
             self._perceive(frames)
         for item in items:
-            if isinstance(item, WithdrawAlert):
-                self._events.withdraw_alert(item.candidate)
-            elif isinstance(item, EndOfStream):
-                self._end(item.camera_id)
+            match item:
+                case WithdrawAlert(candidate):
+                    self._events.withdraw_alert(candidate)
+                case CameraTrouble(candidate):
+                    self._store_trouble(candidate)
+                case StreamBegins():
+                    self._begin(item)
+                case EndOfStream(camera_id, is_over):
+                    self._end(camera_id)
+                    self._coverage.closed(camera_id, reason=ENDED if is_over else STOPPED)
 
     def _perceive(self, frames: Sequence[SampledFrame]) -> None:
         with self._metrics.stage_seconds.labels("perception").time():
@@ -97,13 +121,41 @@ class WatchLoop:
             for candidate in finding.candidates:
                 self._store(candidate)
             self._findings.over(finding)
+            self._cover(finding)
+
+    def _begin(self, begins: StreamBegins) -> None:
+        """A camera that is new, or whose rules are: what was open by the old ones is over."""
+        for candidate in self._events.finish(begins.camera.id):
+            self._store(candidate)
+        try:
+            self._events.watch(begins.camera, begins.rules, begins.last_alerts)
+        except ConfigError as error:
+            log.error("rules of the changed site file cannot be used", camera=begins.camera.id, error=str(error))
+        self._rings[begins.camera.id] = begins.ring
 
     def _end(self, camera_id: str) -> None:
         for candidate in self._events.finish(camera_id):
             self._store(candidate)
         self._evidence.stream_ended(camera_id)
         self._perception.forget(camera_id)
-        self._open_streams.discard(camera_id)
+        with self._lock:
+            self._num_streams[camera_id] -= 1
+            self._num_streams += Counter()  # drops what is at zero
+            is_gone = camera_id not in self._num_streams
+        if is_gone:
+            self._inbox.remove(camera_id)
+
+    def _store_trouble(self, candidate: Candidate) -> None:
+        self._store(candidate)
+        if candidate.condition is Condition.OFFLINE:
+            self._evidence.stream_ended(candidate.camera_id)  # no frame will bring the time of its clip
+
+    def _cover(self, finding: Finding) -> None:
+        frame = finding.frame.frame
+        if finding.refused:
+            self._coverage.not_judged(frame.camera_id, "perception failed", frame.captured_at)
+        else:
+            self._coverage.judged(frame.camera_id, frame.captured_at)
 
     def _store(self, candidate: Candidate) -> None:
         wait_seconds = _RETRY_FROM_SECONDS

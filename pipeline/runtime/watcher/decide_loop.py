@@ -12,6 +12,7 @@ import structlog
 
 from pipeline.contracts.observation import Sight
 from pipeline.errors import ConfigError, InvalidMessage
+from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Findings
 from pipeline.runtime.pulse import Pulse
@@ -35,6 +36,7 @@ class DecideLoop:
         findings: Findings,
         teller: Teller,
         evidence: EvidenceKeeper,
+        coverage: CoverageBook,
         metrics: Metrics,
         stop: threading.Event,
         pulse: Pulse,
@@ -43,6 +45,7 @@ class DecideLoop:
         self._findings = findings
         self._teller = teller
         self._evidence = evidence
+        self._coverage = coverage
         self._metrics = metrics
         self._stop = stop
         self._pulse = pulse
@@ -89,9 +92,13 @@ class DecideLoop:
         frames = [passed.frame] if passed.frame is not None else []
         results = rules.perception.observe(frames, [sight])
         for finding in self._findings.judge(rules.events, frames, results, is_replay=is_replay):
+            frame = finding.frame.frame
             if finding.refused:
+                self._coverage.not_judged(frame.camera_id, "perception failed", frame.captured_at)
                 self._teller.set_aside(passed.item, finding.refused)
                 return
+            if not is_replay:
+                self._coverage.judged(frame.camera_id, frame.captured_at)
             for candidate in finding.candidates:
                 self._teller.tell(candidate, passed.camera.ring, passed.item.assignment)
             self._findings.over(finding)

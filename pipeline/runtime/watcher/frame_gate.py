@@ -17,6 +17,7 @@ from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import Decision, DecisionSink, Gate
 from pipeline.contracts.frame import SampledFrame
 from pipeline.errors import InvalidMessage
+from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.watcher.camera_park import CameraPark
 from pipeline.runtime.watcher.intake import RecordInHand
 from pipeline.runtime.watcher.ladder import Ladder
@@ -53,6 +54,7 @@ class FrameGate:
         settings: BusSettings,
         park: CameraPark,
         set_aside: SetAside,
+        coverage: CoverageBook,
         *,
         decisions: DecisionSink,
         metrics: Metrics,
@@ -62,6 +64,7 @@ class FrameGate:
         self._settings = settings
         self._park = park
         self._set_aside = set_aside
+        self._coverage = coverage
         self._decisions = decisions
         self._metrics = metrics
         self._producers = Producers()
@@ -86,6 +89,7 @@ class FrameGate:
         """Forget what is known of cameras that are another process's now, or whose stream is over."""
         for camera_id in self._park.sweep():
             self._producers.forget(camera_id)
+            self._coverage.forget(camera_id)
 
     def _pass_on(self, item: RecordInHand, message: PublishedFrame | StreamEnd) -> Passed | None:
         camera_id = message.camera_id if isinstance(message, StreamEnd) else message.frame.camera_id
@@ -119,6 +123,7 @@ class FrameGate:
     def _drop(self, message: PublishedFrame) -> None:
         frame = message.frame
         self._metrics.frames_dropped.labels(frame.camera_id, "too late").inc()
+        self._coverage.not_judged(frame.camera_id, "overloaded", frame.captured_at)
         self._decisions.record(
             Decision(
                 frame.camera_id,

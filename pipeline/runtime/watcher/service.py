@@ -22,9 +22,11 @@ import structlog
 
 from pipeline.clock import Clock
 from pipeline.contracts.bus import Publisher, RecordHandler
+from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import IncidentStore
 from pipeline.contracts.observation import Vision
+from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Findings
 from pipeline.runtime.housekeeping import Housekeeping
@@ -46,6 +48,7 @@ from pipeline.runtime.worker import Worker, raise_first
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.store.ledger import Ledger
+from pipeline.store.retention import Retention
 from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
@@ -70,6 +73,8 @@ class WatcherParts:
     incidents: IncidentStore
     evidence: EvidenceStore
     ledger: Ledger
+    coverage: CoverageStore
+    retention: Retention | None = None
     on_close: tuple[Callable[[], None], ...] = ()
     """Called in order when all is over."""
 
@@ -86,11 +91,13 @@ class WatcherService:
         self._workers: list[Worker] = []
         self._pulses = (Pulse("gate", clock), Pulse("decide", clock))
         self._evidence = self._evidence_keeper()
+        gaps = {camera.id: judged_gap_seconds(camera) for camera in parts.site.cameras}
+        self._coverage = CoverageBook(parts.coverage, clock, judged_gap_seconds=gaps)
         findings = self._findings()
         self._teller = Teller(parts.publisher, parts.dead_letters, findings, metrics, clock)
         self._calls = VisionCalls(parts.vision, _CALLS_UNDER_WAY, metrics, clock)
         self._decide_loop = DecideLoop(
-            self._calls, findings, self._teller, self._evidence, metrics, self._stop, self._pulses[1]
+            self._calls, findings, self._teller, self._evidence, self._coverage, metrics, self._stop, self._pulses[1]
         )
         self._intake = Intake()
         handover = Handover(
@@ -101,7 +108,9 @@ class WatcherService:
         self._gate_loop = GateLoop(
             self._intake, handover, self._gate, self._calls, parts.settings.cluster, self._stop, self._pulses[0], clock
         )
-        self._housekeeping = Housekeeping(parts.ledger, metrics, clock)
+        self._housekeeping = Housekeeping(
+            parts.ledger, metrics, clock, coverage=self._coverage, retention=parts.retention
+        )
         self._withdrawals = Withdrawals(parts.incidents, parts.site, self._park.withdraw_alert, clock)
         self._consumer = parts.open_consumer(self._intake)
 
@@ -206,6 +215,7 @@ class WatcherService:
             self._parts.settings.bus,
             self._park,
             self._teller.set_aside,
+            self._coverage,
             decisions=self._parts.ledger,
             metrics=self._metrics,
             clock=self._clock,

@@ -124,6 +124,7 @@ class CameraMakers:
             decisions,
             last_alerts=told.last_alerts,
             model_ids=self._vision.model_ids,
-            known=told.candidates,
+            # Those about the camera itself are the business of ingest.
+            known=[candidate for candidate in told.candidates if candidate.condition is None],
         )
         return Rules(PerceptionStage(self._vision, self.settings.perception, decisions), events, decisions)
