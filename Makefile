@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 SOURCE ?=
 CLIPS ?= $(wildcard ../shared/data/videos/intel_people-detection.mp4)
 PYTEST_ARGS ?=
+# Tests wait more than they work: three at a time suit two cores.
+TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup system-check demo cluster-demo test chaos camera-faults camera-soak check format lint types imports constraints bench clean
@@ -32,8 +34,8 @@ demo: setup  ## Render a scene (or read SOURCE=...), run the whole path, print t
 cluster-demo: setup  ## The same as a cluster: broker, database, Ray, cameras (CLIPS=... adds files), webhooks
 	@$(BIN)/sightline cluster demo $(foreach clip,$(CLIPS),--source '$(clip)')
 
-test: setup  ## Run the tests (PYTEST_ARGS=... to choose)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup  ## Run the tests (PYTEST_ARGS=... to choose), TEST_WORKERS files at a time
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 chaos: setup  ## Kill a run 30 times, then break every part of a cluster 110 times (25 min); count what was lost (nothing)
 	@SIGHTLINE_KILLS=30 $(BIN)/python -m pytest -s tests/faults --ignore=tests/faults/test_cluster.py

@@ -38,7 +38,6 @@ PATIENCE_SECONDS = 120.0
 BAD_URLS = {
     "no-such-host": "rtsp://camera.invalid/stream",
     "nobody-there": "rtsp://127.0.0.1:9/stream",
-    "unknown-scheme": "gopher://127.0.0.1/stream",
 }
 BAD_SECONDS = 40.0
 MANY = 50
@@ -95,21 +94,20 @@ def _seconds(value: float | None) -> str:
 
 def try_bad_urls(folder: Path) -> list[dict[str, Any]]:
     """What never was a camera, beside one that is: when it is told, how often it is said, and in what words."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     views = write_views(folder / "views", scene_pictures(), codecs=())
     good = RtspCamera(views["normal"], "guard", "hunter2")
     urls = {"good": good.url(), "wrong-password": good.url("guard:letmein"), "wrong-path": good.url(mount="other")}
     try:
         with Watching(folder, site_text(urls | BAD_URLS, HEALTH)) as watching:
-            began_at = datetime.now(UTC)
             watching.wait_for_frames(["good"])
             time.sleep(BAD_SECONDS)
-            return [_bad_url(watching, camera_id, began_at) for camera_id in (*urls, *BAD_URLS) if camera_id != "good"]
+            return [_bad_url(watching, camera_id) for camera_id in (*urls, *BAD_URLS) if camera_id != "good"]
     finally:
         good.kill()
 
 
-def _bad_url(watching: Watching, camera_id: str, began_at: datetime) -> dict[str, Any]:
+def _bad_url(watching: Watching, camera_id: str) -> dict[str, Any]:
     told = watching.incidents(camera_id)
     entries = [json.loads(line) for line in watching.log.read_text().splitlines() if line.startswith("{")]
     warnings = [
@@ -118,7 +116,7 @@ def _bad_url(watching: Watching, camera_id: str, began_at: datetime) -> dict[str
     noticed_at = watching.stored_at(told[0]) if told else None
     return {
         "camera": camera_id,
-        "noticed_seconds": (noticed_at - began_at).total_seconds() if noticed_at else None,
+        "noticed_seconds": (noticed_at - watching.began_at).total_seconds() if noticed_at else None,
         "incidents": len(told),
         "lines_logged": len(warnings),
         "said": told[0].candidate.facts[0].text if told else next((str(each.get("reason")) for each in warnings), ""),
@@ -127,7 +125,7 @@ def _bad_url(watching: Watching, camera_id: str, began_at: datetime) -> dict[str
 
 def try_many(folder: Path) -> dict[str, Any]:
     """Fifty cameras connect at once, are cut off for five seconds, and come back."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     views = write_views(folder / "views", scene_pictures(), codecs=())
     names = [f"cam{number}" for number in range(MANY)]
     server = RtspCamera(views["normal"], mounts=names)

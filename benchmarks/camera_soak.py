@@ -95,7 +95,7 @@ class Trouble(threading.Thread):
         self._over = over
 
     def run(self) -> None:
-        """Until told to stop; what is begun is mended."""
+        """Until told to stop; what is begun is done to its end."""
         try:
             while not self._over.wait(self._chance.uniform(*REST_SECONDS)):
                 fault = self._chance.choice(self._faults)
@@ -106,7 +106,7 @@ class Trouble(threading.Thread):
     def _do(self, fault: CameraFault) -> None:
         begun = datetime.now(UTC)
         fault.strike()
-        self._over.wait(fault.seconds)
+        time.sleep(fault.seconds)
         fault.mend()
         self.done.append(Struck(fault, begun, datetime.now(UTC)))
 

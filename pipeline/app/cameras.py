@@ -10,6 +10,7 @@ from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import DecisionSink
 from pipeline.contracts.frame import VideoSource
 from pipeline.contracts.health import HealthListener
+from pipeline.errors import ConfigError
 from pipeline.ingest.capture import PictureWish
 from pipeline.ingest.health import HealthMonitor
 from pipeline.ingest.pace import Pace
@@ -49,7 +50,7 @@ def make_eye(
     """
     PrivacyFilter.of(camera, site.models.faces)  # a model that is not there is said now, not by the camera's process
     is_asked_for = site.health_rules_for(camera) not in ((), (DEFAULT_HEALTH_RULE,))
-    health = HealthMonitor(camera, settings.ingest, listener, clock) if is_asked_for or is_live(camera) else None
+    health = HealthMonitor(camera, settings.ingest, listener, clock) if is_asked_for or _may_fail(camera) else None
     wish = PictureWish(
         fps=Thinning.rate_of(camera.sampling, settings.sampling),
         jpeg_quality=settings.sampling.jpeg_quality,
@@ -61,3 +62,11 @@ def make_eye(
         return open_supervised(camera, settings.ingest, clock, decisions, pace=pace, listener=gauge, wish=wish)
 
     return Eye(open_source, gauge, health)
+
+
+def _may_fail(camera: Camera) -> bool:
+    """Whether it is a live camera, or one that can never be read: that is told as offline."""
+    try:
+        return is_live(camera)
+    except ConfigError:
+        return True

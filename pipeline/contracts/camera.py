@@ -31,6 +31,9 @@ class Camera(Contract):
     is never logged; use `pipeline.telemetry.hide_credentials` to show it."""
     fallback_url: SecretStr | None = None
     """Read while `url` does not answer: the main stream of a camera whose sub-stream is `url`."""
+    verify_tls: bool = True
+    """Refuse a `rtsps://` or `https://` camera whose certificate nobody vouches for. Many cameras sign their own:
+    `false` reads them encrypted, from whoever answers."""
     decode: Literal["auto", "all", "keyframes"] = "auto"
     """Which frames of a live stream are decoded. `auto`: key frames alone where they come often enough for
     `sampling`, else all; `keyframes`: whatever their pace."""

@@ -11,10 +11,8 @@ import ctypes
 import gc
 import signal
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from pipeline import jpeg
 from pipeline.clock import SystemClock
@@ -73,14 +71,16 @@ class _Decoder:
     def serve(self, channel: Channel) -> None:
         """Answer until the parent hangs up or the stream fails."""
         # Only now: while FFmpeg connects it would not be heard, and the plain signal ends the process at once.
-        signal.signal(signal.SIGTERM, _leave)
+        # Nothing is raised in the handler: it may run in places where that is swallowed.
+        signal.signal(signal.SIGTERM, lambda *_: self._source.interrupt())
         try:
             channel.send({"kind": "opened", "note": self._note})
             while True:
                 channel.receive()
                 frame = self._source.read()
-                if frame is not None:
-                    channel.send(*self._answer(frame))
+                if frame is None:
+                    return
+                channel.send(*self._answer(frame))
         finally:
             self._source.close()
 
@@ -93,7 +93,14 @@ class _Decoder:
         if wanted != "off":
             self._note = f"decoding on {device}" if device else f"no {wanted} device: decoding on the processor"
         thrift = Thrift(order.camera.decode, order.wish.fps)
-        return open_stream(order.address, order.settings, thrift, ca_file=order.ca_file, device=device)
+        return open_stream(
+            order.address,
+            order.settings,
+            thrift,
+            ca_file=order.ca_file,
+            verify_tls=order.camera.verify_tls,
+            device=device,
+        )
 
     def _answer(self, frame: Frame) -> tuple[Head, bytes]:
         pixels = self._privacy.apply(frame.pixels, frame.captured_at)
@@ -118,8 +125,3 @@ def _stand_alone() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
     use_one_thread()
-
-
-def _leave(_signal: int, _frame: object) -> NoReturn:
-    """End in order, with a goodbye to the camera."""
-    sys.exit(0)

@@ -11,6 +11,8 @@ from pipeline.ingest.capture import LiveCapture
 from pipeline.ingest.timing import CaptureClock
 from pipeline.settings import IngestSettings
 
+_LEFT_OVER_SECONDS = 2.0
+"""A picture that comes so much later than its own time says was lying about: after a stall the next one follows."""
 _FAREWELL_SECONDS = 0.15
 """How long `close` waits for the grabbing thread to tell the camera goodbye."""
 
@@ -58,10 +60,14 @@ class LiveSource:
 
     def close(self) -> None:
         """End the thread, which frees the decoder."""
+        self.interrupt()
+        self._thread.join(_FAREWELL_SECONDS)
+
+    def interrupt(self) -> None:
+        """From now on `read` gives None; also from a signal's handler."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        self._thread.join(_FAREWELL_SECONDS)
 
     def _ask(self) -> None:
         """Want a frame from now on; one that came after an earlier reader had given up is too old."""
@@ -94,7 +100,7 @@ class LiveSource:
 
     def _arrived(self, sequence: int) -> None:
         arrived_at, pts_seconds = self._clock.now(), self._capture.pts_seconds
-        if not self._progress.is_new(pts_seconds):
+        if not self._progress.is_new(pts_seconds, self._clock.monotonic()):
             return
         dated = self._capture_clock.date(pts_seconds, arrived_at, self._capture.camera_time)
         if not self._is_wanted:
@@ -123,19 +129,28 @@ class LiveSource:
 class _Progress:
     """Whether a frame is a new one, by the stream's own time.
 
-    A camera that hangs may repeat its last frame for ever. A stream whose times never advanced from the start has
-    none worth the name (webcams), and its frames are taken as they arrive.
+    A camera that hangs may repeat its last frame for ever, and one that falls silent leaves a last picture in FFmpeg,
+    which gives it away when it gives up. A stream whose times never advanced from the start has none worth the name
+    (webcams), and its frames are taken as they arrive.
     """
 
     def __init__(self) -> None:
         self._last_seconds: float | None = None
+        self._last_arrival_seconds = 0.0
         self._has_advanced = False
         self.is_stuck = False
 
-    def is_new(self, pts_seconds: float | None) -> bool:
-        is_other = pts_seconds is not None and pts_seconds != self._last_seconds
-        if is_other:
-            self._has_advanced = self._has_advanced or self._last_seconds is not None
-            self._last_seconds = pts_seconds
+    def is_new(self, pts_seconds: float | None, arrival_seconds: float) -> bool:
+        """Of the frame that arrived just now, by a clock that never goes back."""
+        last_seconds, waited_seconds = self._last_seconds, arrival_seconds - self._last_arrival_seconds
+        is_other = pts_seconds is not None and pts_seconds != last_seconds
+        if pts_seconds is not None and is_other:
+            self._has_advanced = self._has_advanced or last_seconds is not None
+            self._last_seconds, self._last_arrival_seconds = pts_seconds, arrival_seconds
         self.is_stuck = self._has_advanced and not is_other
-        return not self.is_stuck
+        is_left_over = (
+            pts_seconds is not None
+            and last_seconds is not None
+            and 0 < pts_seconds - last_seconds < waited_seconds - _LEFT_OVER_SECONDS
+        )
+        return not self.is_stuck and not is_left_over

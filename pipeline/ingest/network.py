@@ -36,11 +36,9 @@ _OPTIONS = {
     "rtsp_flags": "prefer_tcp",
     "allowed_media_types": "video",
     "analyzeduration": "500000",
-    "tls_verify": "1",
 }
 """TCP first, then UDP; no sound. Half a second of looking at the stream, in microseconds: FFmpeg takes 2.8 s to
-guess a frame rate that nobody asks for, and what comes meanwhile is decoded too late. FFmpeg believes any
-certificate unless told not to."""
+guess a frame rate that nobody asks for, and what comes meanwhile is decoded too late."""
 _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
 """FFmpeg's formats that hold pictures and no times; it then counts 25 a second, whatever comes."""
 _MOST_CAMERA_TIMES = 64
@@ -66,6 +64,8 @@ class NetworkCapture:
         self._has_times = container.format.name not in _TIMELESS
         self._packets = container.demux()
         self._decoded: list[av.VideoFrame] = []
+        self._left_out: list[av.Packet[Any]] = []
+        """Since the last key frame, with it, while key frames alone are decoded."""
         self._camera_times: dict[int, datetime] = {}
         self._reformatter = VideoReformatter()
 
@@ -119,8 +119,23 @@ class NetworkCapture:
 
     def _take(self, packet: av.Packet[Any]) -> None:
         at_seconds = float(packet.pts * packet.time_base) if packet.pts is not None and packet.time_base else None
-        if not self._thrift.wants(is_key=packet.is_keyframe, at_seconds=at_seconds if self._has_times else None):
-            return
+        at_seconds = at_seconds if self._has_times else None
+        is_wanted = self._thrift.wants(is_key=packet.is_keyframe, at_seconds=at_seconds)
+        self._keep_left_out(packet)
+        if is_wanted:
+            self._decode(packet)
+        elif self._thrift.gives_up(at_seconds):
+            for left_out in self._left_out:
+                self._decode(left_out)
+            del self._left_out[:], self._decoded[:-1]
+
+    def _keep_left_out(self, packet: av.Packet[Any]) -> None:
+        if packet.is_keyframe or not self._thrift.may_give_up:
+            self._left_out.clear()
+        if self._thrift.may_give_up:
+            self._left_out.append(packet)
+
+    def _decode(self, packet: av.Packet[Any]) -> None:
         self._note_camera_time(packet)
         with suppress(InvalidDataError):  # damaged in transit: go on with the next
             self._decoded += self._stream.decode(packet)
@@ -144,14 +159,21 @@ class NetworkCapture:
 
 
 def open_stream(
-    url: str, settings: IngestSettings, thrift: Thrift, *, ca_file: str = "", device: str | None = None
+    url: str,
+    settings: IngestSettings,
+    thrift: Thrift,
+    *,
+    ca_file: str = "",
+    verify_tls: bool = True,
+    device: str | None = None,
 ) -> NetworkCapture:
     """Connect to a network camera; `TransientError` that says why when there is no video in time.
 
     `ca_file`: whose word is believed on certificates, PEM. `device`: what decodes, of `usable_device`; None for the
     processor.
     """
-    container = _connect(url, settings, ca_file, HWAccel(device) if device else None)
+    options = _OPTIONS | {"tls_verify": "1" if verify_tls else "0"} | ({"ca_file": ca_file} if ca_file else {})
+    container = _connect(url, settings, options, HWAccel(device) if device else None)
     problem = _problem(container)
     if problem:
         container.close()
@@ -173,8 +195,7 @@ def _works(device: str) -> bool:
     return True
 
 
-def _connect(url: str, settings: IngestSettings, ca_file: str, hwaccel: HWAccel | None) -> InputContainer:
-    options = _OPTIONS | ({"ca_file": ca_file} if ca_file else {})
+def _connect(url: str, settings: IngestSettings, options: dict[str, str], hwaccel: HWAccel | None) -> InputContainer:
     timeouts = settings.connect_timeout, settings.read_timeout
     started = time.monotonic()
     try:
@@ -201,7 +222,8 @@ def _reason(error: FFmpegError | ValueError, words: list[str]) -> str:
         return "the camera refuses this user name or password; check the credentials in its URL"
     said = hide_credentials("; ".join(words))
     if "ertificate" in said:
-        return f"its certificate is not trusted ({said}); name the file of its authority in SSL_CERT_FILE"
+        ways_out = "name the file of its authority in SSL_CERT_FILE, or set verify_tls: false"
+        return f"its certificate is not trusted ({said}); {ways_out}"
     if isinstance(error, InvalidDataError):
         return "expected video, got something else, such as a web page; check the address's path"
     own = (error.strerror if isinstance(error, FFmpegError) else str(error)) or type(error).__name__

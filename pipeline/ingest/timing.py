@@ -85,8 +85,11 @@ class CaptureClock:
         if last is not None and abs(lead_seconds - last) > _LEAP_SECONDS:
             self._distrusted_until = arrived_at + timedelta(seconds=_DISTRUST_SECONDS)
         is_distrusted = self._distrusted_until is not None and arrived_at < self._distrusted_until
-        is_far = abs(camera_time - arrived_at) > self._tolerance
-        return (camera_time - arrived_at).total_seconds() if is_far or is_distrusted else None
+        behind = arrived_at - camera_time
+        # FFmpeg holds a picture back until the next one begins.
+        held_back = arrived_at - self._last_arrived_at if self._last_arrived_at is not None else timedelta(0)
+        is_far = behind > self._tolerance + max(held_back, timedelta(0)) or -behind > self._tolerance
+        return -behind.total_seconds() if is_far or is_distrusted else None
 
     def _in_order(self, best: datetime, pts: float | None, arrived_at: datetime) -> datetime:
         latest = arrived_at + self._tolerance

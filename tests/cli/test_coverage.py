@@ -60,7 +60,7 @@ def part(
 def sightline(kept: Path, *arguments: object) -> tuple[int, str, str]:
     """(exit status, standard output, standard error) of a command on the site."""
     where = ("--data-dir", str(kept), "--site", str(kept / "site.yaml"))
-    result = CliRunner().invoke(app, [*map(str, arguments), *where])
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(app, [*map(str, arguments), *where])
     return result.exit_code, result.stdout, result.stderr
 
 

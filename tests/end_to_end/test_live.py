@@ -28,7 +28,7 @@ cameras:
   - id: yard
     url: "{url}"
     zones: {{fence: [[0.036, 0.495], [0.434, 0.495], [0.449, 0.358], [0.143, 0.358]]}}
-  - {{id: refused, url: "{refused_url}"}}
+  - {{id: refused, url: "{refused_url}", health: {{offline: "off"}}}}
 rules:
   - {{id: entry, track: {{object: any, enters: fence}}, cameras: yard, cooldown: 60s}}
 channels:

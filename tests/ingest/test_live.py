@@ -133,3 +133,34 @@ def test_a_webcam_that_is_not_there_is_a_transient_error() -> None:
     """It may be plugged in later."""
     with pytest.raises(TransientError, match="usb:63"):
         open_source(camera("usb:63"), PATIENT, SystemClock())
+
+
+class GivingAwayAtTheEnd(ScriptedCapture):
+    """Falls silent after three frames; six seconds later it gives up, and a fourth away."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__([0.0, 0.1, 0.2, 0.3])
+        self.gives_up = threading.Event()
+        self._clock = clock
+
+    def grab(self) -> bool:
+        if self.index == 2:
+            self.gives_up.wait(10)
+            self._clock.advance(6.0)
+        return super().grab()
+
+
+def test_a_picture_left_over_from_before_a_silence_is_not_news() -> None:
+    """FFmpeg gives its last one away when it gives up: the stream has been silent all the same."""
+    clock, read = ManualClock(START), []
+    capture = GivingAwayAtTheEnd(clock)
+    source = live(capture, clock=clock)
+    later = threading.Timer(0.2, capture.gives_up.set)
+    later.start()
+    with pytest.raises(TransientError, match="ended"):
+        while (frame := source.read()) is not None:
+            read.append(frame.pts_seconds)
+    later.join()
+    source.close()
+
+    assert 0.3 not in read

@@ -147,3 +147,12 @@ def test_a_clock_of_this_machine_that_is_set_back_is_followed() -> None:
     clock.date(0.0, START, None)
 
     assert clock.date(0.1, _at(-3600.0), None).captured_at == _at(-3600.0)
+
+
+def test_a_picture_that_is_held_back_until_the_next_is_no_wrong_clock() -> None:
+    """FFmpeg gives a picture when the next one begins: at one in 8 s, 8 s after it was taken, which is its time."""
+    clock = CaptureClock(5.0)
+    dated = [clock.date(8.0 * index, _at(8.0 * (index + 1)), _at(8.0 * index)) for index in range(4)]
+
+    assert [each.offset_seconds for each in dated[1:]] == [None] * 3
+    assert [each.captured_at for each in dated[2:]] == [_at(16.0), _at(24.0)]  # the first was dated by its arrival

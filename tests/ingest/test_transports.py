@@ -37,8 +37,8 @@ def clip(tmp_path: Path) -> Path:
     return write_h264(tmp_path / "clip.mp4", pictures, FPS, (160, 90))
 
 
-def reads(url: str, num_frames: int = 3) -> list[EncodedFrame]:
-    source = open_source(camera(url), SETTINGS, SystemClock())
+def reads(url: str, num_frames: int = 3, **fields: Any) -> list[EncodedFrame]:
+    source = open_source(camera(url, **fields), SETTINGS, SystemClock())
     try:
         frames = [source.read() for _ in range(num_frames)]
     finally:
@@ -178,3 +178,14 @@ def test_an_address_that_cannot_work_now_is_said_without_its_password(url: str, 
 
     assert "check address" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.rtsp
+def test_a_camera_that_signs_its_own_certificate_can_be_read(rtsp_camera: Cameras, clip: Path, tmp_path: Path) -> None:
+    """When the site file says that nobody needs to vouch for it."""
+    device = rtsp_camera(clip)
+    proxy = CuttableProxy(device.port, tls=Authority(tmp_path).server_context())
+    frames = reads(device.url(port=proxy.port).replace("rtsp:", "rtsps:"), verify_tls=False)
+    proxy.close()
+
+    assert len(frames) == 3

@@ -58,11 +58,14 @@ class Watching:
         self.site = load_site(self._site_path)
         self._settings = load_settings(self.site.settings, data_dir=folder / "data")
         self._metrics_port = free_port()
+        self.began_at = datetime.now(UTC)
+        """When the command was given."""
         self._process: subprocess.Popen[bytes] | None = None
         self._stores: Stores | None = None
 
     def __enter__(self) -> Self:
         line = ("run", str(self._site_path), "--data-dir", str(self._settings.data_dir), "--quiet")
+        self.began_at = datetime.now(UTC)
         self._process = sightline(self.log, *line, "--metrics-port", str(self._metrics_port))
         try:
             wait_until(lambda: bool(self.frames_read()), _START_SECONDS, f"the run to start; see {self.log}")

@@ -1,7 +1,7 @@
 """What a camera usually shows, slowly learned, and how a picture compares with it.
 
-Every figure here was chosen on half of the clips named in `benchmarks/health_detectors.py`, on their pictures as
-they are, darkened to 15 %, under other light (channels swapped, gamma, noise), in rain, with half of the view
+Every figure here was measured on all clips of `benchmarks/health_detectors.py`: as they are, darkened to 15 %,
+under other light (channels swapped, gamma, noise), in rain, with half of the view
 hidden, blurred, shifted by 10 to 40 % and turned by 10 degrees.
 """
 
