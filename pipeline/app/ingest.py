@@ -25,6 +25,7 @@ from pipeline.runtime.ingest.frame_sender import FrameSender
 from pipeline.runtime.ingest.service import IngestService, Station, new_producer
 from pipeline.runtime.ingest.shard import Shard
 from pipeline.runtime.ingest.troubles import TroubleTeller
+from pipeline.runtime.reader import CameraReader
 from pipeline.sampling.ring import FrameRing
 from pipeline.settings import Settings
 from pipeline.site import Site
@@ -123,28 +124,21 @@ class _Wiring:
             metrics=self.metrics,
             clock=self.clock,
         )
-
         self.coverage.set_gap(camera.id, seen_gap_seconds(camera))
-
-        def ended(is_over: bool) -> None:
-            eye.gauge.ended()
-            if is_over:
-                self.desk.forget(camera.id)
-
         feed = CameraFeed(
             camera,
             self.producer,
-            eye.open,
             Backlog(self.settings.ingest.keep_bytes, self.settings.ingest.keep_for, self.sender.offer),
             FrameRing(self.health_ring),
-            self.settings.sampling,
+            self.coverage,
             self.decisions,
             self.metrics,
             self.clock,
-            self.coverage,
-            ended,
         )
-        return Station(feed, eye.gauge, eye.health)
+        reader = CameraReader(
+            camera, eye, feed, self.settings.sampling, self.coverage, self.decisions, self.metrics, self.clock
+        )
+        return Station(reader, feed)
 
     def _open_before(self) -> list[Candidate]:
         if self.database is None:

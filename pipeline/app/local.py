@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from pipeline.alerting.outbox import DeliveryWorker
@@ -28,14 +29,14 @@ from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds, seen_gap_seconds
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.health import HealthDesk
-from pipeline.runtime.local.cameras import CameraLoop, SkipMeter
+from pipeline.runtime.local.cameras import CameraSampling
 from pipeline.runtime.local.crew import CameraCrew, Station
 from pipeline.runtime.local.inbox import CameraTrouble, FairInbox, WithdrawAlert
 from pipeline.runtime.local.runtime import LocalParts, LocalRuntime, RunListener
 from pipeline.runtime.local.watch import WatchLoop
+from pipeline.runtime.reader import CameraReader
 from pipeline.runtime.verification import Verifier
 from pipeline.sampling.ring import FrameRing
-from pipeline.sampling.sampler import CameraSampler
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.store.ledger import Ledger
@@ -43,6 +44,7 @@ from pipeline.store.lock import DataFolderLock
 from pipeline.telemetry import Metrics
 
 LIVE_PACE = Pace(speed=1.0)
+_PROGRESS_EVERY_FRAMES = 10
 _OWNER = "local"
 """The data folder's lock lets one run at a time have this name: a restart has its own work back at once."""
 
@@ -116,7 +118,6 @@ class _Wiring:
         self.lock = lock
         self.ledger = Ledger(stores.decisions)
         self.inbox = FairInbox(tuple(c.id for c in site.cameras), settings.perception.batch_size)
-        self.skips = SkipMeter(self.ledger, metrics)
         self.coverage = CoverageBook(stores.coverage, clock)
         self.delivery = self._delivery()
         self.policy = DeliveryPolicy(*rules_and_channels(site))
@@ -164,7 +165,7 @@ class _Wiring:
             events,
             self.recorder,
             evidence,
-            {camera_id: station.ring for camera_id, station in stations.items()},
+            {camera_id: station.sampling.ring for camera_id, station in stations.items()},
             self.site,
             self.coverage,
             has_reasoner=reasoner is not None,
@@ -245,32 +246,28 @@ class _Wiring:
         self.listener.changed(change)
 
     def _station(self, camera: Camera) -> Station:
-        sampler = CameraSampler(camera, self.settings.sampling, self.skips)
+        settings, ledger, metrics = self.settings.sampling, self.ledger, self.metrics
         eye = make_eye(
-            camera,
-            self.site,
-            self.settings,
-            self.pace,
-            self.desk,
-            decisions=self.ledger,
-            metrics=self.metrics,
-            clock=self.clock,
+            camera, self.site, self.settings, self.pace, self.desk, decisions=ledger, metrics=metrics, clock=self.clock
         )
         self.coverage.set_gap(camera.id, seen_gap_seconds(camera), judged_gap_seconds(camera))
-        loop = CameraLoop(
+        sampling = CameraSampling(camera, self.inbox, settings, self.coverage, ledger, metrics)
+        reader = CameraReader(
             camera,
-            eye.open,
-            sampler,
-            self.inbox,
-            self.settings.sampling,
-            self.ledger,
-            self.metrics,
-            self.clock,
-            self.listener.progress,
+            eye,
+            sampling,
+            settings,
             self.coverage,
-            self.desk.forget,
+            ledger,
+            metrics,
+            self.clock,
+            on_read=partial(self._progress, camera.id),
         )
-        return Station(loop, sampler.ring, eye.health)
+        return Station(reader, sampling)
+
+    def _progress(self, camera_id: str, frames_read: int, expected_frames: int | None) -> None:
+        if frames_read % _PROGRESS_EVERY_FRAMES == 0 or frames_read == expected_frames:
+            self.listener.progress(camera_id, frames_read, expected_frames)
 
     def _ring_of(self, camera_id: str) -> FrameRing | None:
         return self.crew.ring_of(camera_id) if self.crew is not None else None

@@ -135,6 +135,11 @@ def test_a_webcam_that_is_not_there_is_a_transient_error() -> None:
         open_source(camera("usb:63"), PATIENT, SystemClock())
 
 
+def keep_times(source: VideoSource, kept: list[float]) -> None:
+    while (frame := source.read()) is not None:
+        kept.append(frame.pts_seconds)
+
+
 class GivingAwayAtTheEnd(ScriptedCapture):
     """Falls silent after three frames; six seconds later it gives up, and a fourth away."""
 
@@ -152,14 +157,14 @@ class GivingAwayAtTheEnd(ScriptedCapture):
 
 def test_a_picture_left_over_from_before_a_silence_is_not_news() -> None:
     """FFmpeg gives its last one away when it gives up: the stream has been silent all the same."""
-    clock, read = ManualClock(START), []
+    clock = ManualClock(START)
+    read: list[float] = []
     capture = GivingAwayAtTheEnd(clock)
     source = live(capture, clock=clock)
     later = threading.Timer(0.2, capture.gives_up.set)
     later.start()
     with pytest.raises(TransientError, match="ended"):
-        while (frame := source.read()) is not None:
-            read.append(frame.pts_seconds)
+        keep_times(source, read)
     later.join()
     source.close()
 

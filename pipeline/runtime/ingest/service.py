@@ -23,14 +23,13 @@ from pipeline.contracts.bus import Publisher
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.errors import TransientError
-from pipeline.ingest.health import HealthMonitor
 from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.housekeeping import Housekeeping
-from pipeline.runtime.ingest.feed import CameraFeed, FeedCounts
+from pipeline.runtime.ingest.feed import CameraFeed
 from pipeline.runtime.ingest.frame_sender import FrameSender
 from pipeline.runtime.ingest.troubles import TroubleTeller
 from pipeline.runtime.pulse import raise_stuck
-from pipeline.runtime.up_gauge import UpGauge
+from pipeline.runtime.reader import CameraReader, ReaderCounts
 from pipeline.runtime.worker import Worker, raise_first
 from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
@@ -67,10 +66,22 @@ class IngestSummary:
 class Station:
     """What is made for one camera."""
 
+    reader: CameraReader
     feed: CameraFeed
-    gauge: UpGauge
-    health: HealthMonitor | None
-    """None for files whose health no rule asks for."""
+
+    @property
+    def num_dropped(self) -> int:
+        """Frames that were due, and are not on the bus for want of time or room."""
+        return self.reader.counts.frames_dropped + self.feed.num_dropped
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What was done with one camera's frames."""
+
+    camera_id: str
+    read: ReaderCounts
+    num_dropped: int
 
 
 class IngestService:
@@ -99,7 +110,7 @@ class IngestService:
         self._changing = threading.Lock()
         stations = {camera.id: make(camera, site) for camera in site.cameras}
         self._stations = {camera_id: station for camera_id, station in stations.items() if station is not None}
-        self._former: list[tuple[str, FeedCounts]] = []
+        self._former: list[_Tally] = []
         self._desk = desk
         self._open_before: Callable[[], Iterable[Candidate]] | None = open_before
         self._troubles = troubles
@@ -163,9 +174,9 @@ class IngestService:
         self._is_stopped = True
         until = self._clock.monotonic() + drain_seconds
         with self._changing:
-            for feed in self._feeds:
-                feed.close()
-                feed.backlog.close()
+            for station in self._stations.values():
+                station.reader.close()
+                station.feed.backlog.close()
         for reader in self._readers.values():
             reader.join()
         while self._num_unsent() and self._workers and self._workers[0].is_alive():
@@ -189,26 +200,25 @@ class IngestService:
             "oldest_age_seconds": self._oldest_age_seconds(),
             "lag": self._num_unsent(),
             "cameras": len(self._feeds),
-            "cameras_up": sum(station.gauge.is_up for station in list(self._stations.values())),
+            "cameras_up": sum(station.reader.eye.gauge.is_up for station in list(self._stations.values())),
             "frames_per_second": self._sender.frames_per_second(),
             "frames_published": self._sender.counts.frames_published,
-            "frames_dropped": sum(feed.counts.frames_dropped for feed in self._feeds),
+            "frames_dropped": sum(station.num_dropped for station in list(self._stations.values())),
         }
 
     def summary(self) -> IngestSummary:
         """What was done until now, or until it stopped."""
-        by_camera = [*self._former, *((feed.camera_id, feed.counts) for feed in self._feeds)]
-        sent, read = self._sender.counts, [counts for _, counts in by_camera]
+        sent, tallies = self._sender.counts, [*self._former, *map(_tally, self._stations.values())]
         return IngestSummary(
             cameras=len(self._feeds),
-            frames_read=sum(counts.frames_read for counts in read),
+            frames_read=sum(tally.read.frames_read for tally in tallies),
             frames_published=sent.frames_published,
             bytes_published=sent.bytes_published,
-            frames_dropped=sum(counts.frames_dropped for counts in read),
-            frames_refused=sent.frames_refused + sum(counts.frames_refused for counts in read),
+            frames_dropped=sum(tally.num_dropped for tally in tallies),
+            frames_refused=sent.frames_refused + sum(tally.read.frames_refused for tally in tallies),
             records_unsent=self._num_unsent(),
             elapsed_seconds=(self._ended_seconds or self._clock.monotonic()) - self._started_seconds,
-            failures=tuple(f"{camera_id}: {counts.failure}" for camera_id, counts in by_camera if counts.failure),
+            failures=tuple(f"{tally.camera_id}: {tally.read.failure}" for tally in tallies if tally.read.failure),
         )
 
     @property
@@ -216,7 +226,7 @@ class IngestService:
         return [station.feed for station in list(self._stations.values())]
 
     def _read(self, camera_id: str) -> None:
-        self._readers[camera_id] = Worker(f"camera-{camera_id}", self._stations[camera_id].feed.run)
+        self._readers[camera_id] = Worker(f"camera-{camera_id}", self._stations[camera_id].reader.run)
 
     def _bring(self, camera: Camera) -> None:
         station = self._make(camera, self._site)
@@ -231,9 +241,9 @@ class IngestService:
         if station is None:
             return
         log.info(why, camera=camera_id)
-        station.feed.close()
+        station.reader.close()
         self._readers.pop(camera_id).join()
-        self._former.append((camera_id, station.feed.counts))
+        self._former.append(_tally(station))
         self._desk.forget(camera_id)
 
     def _watch_health(self) -> None:
@@ -241,11 +251,12 @@ class IngestService:
         while not self._stop.wait(_TICK_SECONDS):
             self._inherit()
             for station in list(self._stations.values()):
-                if station.health is not None and not station.feed.is_over:
-                    station.health.tick()
+                health = station.reader.eye.health
+                if health is not None and not station.reader.has_ended:
+                    health.tick()
                 newest = station.feed.ring.newest
                 if newest is not None:
-                    self._troubles.evidence.frame_seen(station.feed.camera_id, newest.captured_at)
+                    self._troubles.evidence.frame_seen(station.reader.camera_id, newest.captured_at)
             self._desk.tick()
 
     def _inherit(self) -> None:
@@ -280,3 +291,7 @@ class IngestService:
             if self._housekeeping is not None:
                 self._housekeeping.finish()
         self._ended_seconds = self._clock.monotonic()
+
+
+def _tally(station: Station) -> _Tally:
+    return _Tally(station.reader.camera_id, station.reader.counts, station.num_dropped)

@@ -11,11 +11,11 @@ import structlog
 
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.rule import Rule
-from pipeline.ingest.health import HealthMonitor
 from pipeline.runtime.health import HealthDesk
-from pipeline.runtime.local.cameras import CameraCounts, CameraLoop
+from pipeline.runtime.local.cameras import CameraSampling, SampledCounts
 from pipeline.runtime.local.inbox import FairInbox, StreamBegins
 from pipeline.runtime.local.watch import WatchLoop
+from pipeline.runtime.reader import CameraReader, ReaderCounts
 from pipeline.runtime.worker import Worker
 from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
@@ -27,10 +27,17 @@ log = structlog.get_logger()
 class Station:
     """What is made for one camera."""
 
-    loop: CameraLoop
-    ring: FrameRing
-    health: HealthMonitor | None
-    """None for files whose health no rule asks for."""
+    reader: CameraReader
+    sampling: CameraSampling
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was done with one camera's frames."""
+
+    camera_id: str
+    read: ReaderCounts
+    sampled: SampledCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class CameraCrew:
         self._desk = desk
         self._changing = threading.Lock()
         self._readers: dict[str, _Reader] = {}
-        self._former: list[tuple[str, CameraCounts]] = []
+        self._former: list[Tally] = []
         self._broken: list[Worker] = []
         self._is_closed = False
         self._stations = dict(stations)
@@ -70,7 +77,7 @@ class CameraCrew:
     def ring_of(self, camera_id: str) -> FrameRing | None:
         """The last seconds of a camera that is read now."""
         reader = self._readers.get(camera_id)
-        return reader.station.ring if reader else None
+        return reader.station.sampling.ring if reader else None
 
     def start(self) -> None:
         """Begin to read."""
@@ -89,22 +96,23 @@ class CameraCrew:
         return [*self._broken, *(reader.worker for reader in list(self._readers.values()))]
 
     @property
-    def counts(self) -> list[tuple[str, CameraCounts]]:
-        """(camera_id, what its thread did), former ones too."""
-        return [*self._former, *((reader.camera.id, reader.station.loop.counts) for reader in self._readers.values())]
+    def tallies(self) -> list[Tally]:
+        """What was done by each camera, former ones too."""
+        return [*self._former, *(_tally(reader) for reader in list(self._readers.values()))]
 
     def tick(self) -> None:
         """About once a second: time passes for cameras that are silent."""
         for reader in list(self._readers.values()):
-            if reader.station.health is not None and not reader.station.loop.is_over:
-                reader.station.health.tick()
+            health = reader.station.reader.eye.health
+            if health is not None and not reader.station.reader.has_ended:
+                health.tick()
 
     def close(self) -> None:
         """Stop reading; later changes of the site are not followed."""
         self._is_closed = True
         with self._changing:
             for reader in self._readers.values():
-                reader.station.loop.close()
+                reader.station.reader.close()
 
     def follow(self, site: Site, last_alerts: Mapping[tuple[str, str], datetime]) -> None:
         """Cameras that are new begin, those that are gone end, those that changed end and begin again; where only the
@@ -124,19 +132,19 @@ class CameraCrew:
         if reader is not None and reader.camera == camera and has_health:
             if reader.rules != rules:
                 self._readers[camera.id] = _Reader(camera, rules, reader.station, reader.worker)
-                self._inbox.put(camera.id, StreamBegins(camera, rules, reader.station.ring, last_alerts))
+                self._inbox.put(camera.id, StreamBegins(camera, rules, reader.station.sampling.ring, last_alerts))
                 log.info("rules of a camera changed", camera=camera.id)
             return
         self._watch.expect(camera.id)
         self._stop(camera.id, "camera changed")
         station = self._make(camera)
         self._inbox.add(camera.id)
-        self._inbox.put(camera.id, StreamBegins(camera, rules, station.ring, last_alerts))
+        self._inbox.put(camera.id, StreamBegins(camera, rules, station.sampling.ring, last_alerts))
         self._read(camera, station)
         log.info("camera added" if reader is None else "camera read anew", camera=camera.id)
 
     def _read(self, camera: Camera, station: Station) -> None:
-        worker = Worker(f"camera-{camera.id}", station.loop.run)
+        worker = Worker(f"camera-{camera.id}", station.reader.run)
         self._readers[camera.id] = _Reader(camera, self._site.rules_for(camera), station, worker)
 
     def _stop(self, camera_id: str, why: str) -> None:
@@ -144,9 +152,13 @@ class CameraCrew:
         if reader is None:
             return
         log.info(why, camera=camera_id)
-        reader.station.loop.close()
+        reader.station.reader.close()
         reader.worker.join()
-        self._former.append((camera_id, reader.station.loop.counts))
+        self._former.append(_tally(reader))
         if reader.worker.error is not None:
             self._broken.append(reader.worker)
         self._desk.forget(camera_id)
+
+
+def _tally(reader: _Reader) -> Tally:
+    return Tally(reader.camera.id, reader.station.reader.counts, reader.station.sampling.counts)

@@ -237,18 +237,18 @@ class LocalRuntime:
             return 0
 
     def _summary(self, elapsed_seconds: float) -> RunSummary:
-        counts = [counts for _, counts in self._parts.crew.counts]
-        failures = [f"{camera_id}: {counts.failure}" for camera_id, counts in self._parts.crew.counts if counts.failure]
+        tallies = self._parts.crew.tallies
+        failures = [f"{tally.camera_id}: {tally.read.failure}" for tally in tallies if tally.read.failure]
         if self._parts.watch.num_unstored:
             failures.append(f"{self._parts.watch.num_unstored} incident changes could not be stored")
         deliveries = self._parts.outbox.counts()
         return RunSummary(
-            frames_read=sum(count.frames_read for count in counts),
-            frames_sampled=sum(count.frames_sampled for count in counts),
-            frames_dropped=sum(count.frames_dropped for count in counts),
+            frames_read=sum(tally.read.frames_read for tally in tallies),
+            frames_sampled=sum(tally.sampled.frames_sampled for tally in tallies),
+            frames_dropped=sum(tally.read.frames_dropped + tally.sampled.frames_dropped for tally in tallies),
             incidents=self._parts.watch.num_incidents,
             elapsed_seconds=elapsed_seconds,
-            media_seconds=sum(count.media_seconds for count in counts),
+            media_seconds=sum(tally.read.media_seconds for tally in tallies),
             pending_verdicts=self._count(lambda: self._parts.incidents.verdicts_owed().number),
             pending_deliveries=deliveries.get("pending", 0),
             dead_deliveries=deliveries.get("dead", 0),

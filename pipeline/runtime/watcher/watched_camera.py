@@ -17,7 +17,7 @@ from pipeline.contracts.frame import EncodedFrame, SampledFrame
 from pipeline.contracts.observation import Vision
 from pipeline.events.stage import EventStage
 from pipeline.perception.stage import PerceptionStage
-from pipeline.runtime.local.cameras import SkipMeter
+from pipeline.runtime.skip_meter import SkipMeter
 from pipeline.runtime.watcher.intake import Assignment
 from pipeline.sampling.ring import FrameRing
 from pipeline.sampling.sampler import CameraSampler
