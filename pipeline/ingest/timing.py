@@ -54,7 +54,7 @@ class CaptureClock:
         self._last: Dated | None = None
         self._last_pts_seconds: float | None = None
         self._last_arrived_at: datetime | None = None
-        self._last_lead_seconds: float | None = None
+        self._last_camera_time: datetime | None = None
         self._distrusted_until: datetime | None = None
 
     def date(self, pts_seconds: float | None, arrived_at: datetime, camera_time: datetime | None) -> Dated:
@@ -66,23 +66,19 @@ class CaptureClock:
         arrived_at = arrived_at.astimezone(UTC)
         pts = pts_seconds if pts_seconds is not None and math.isfinite(pts_seconds) else None
         streamed_at = arrived_at if pts is None else arrived_at - self._delay.beyond_least(pts, arrived_at)
-        offset_seconds = self._offset_seconds(camera_time, streamed_at, arrived_at)
+        offset_seconds = self._offset_seconds(camera_time, pts, arrived_at)
         is_usable = camera_time is not None and offset_seconds is None
         best = camera_time.astimezone(UTC) if is_usable and camera_time is not None else streamed_at
         dated = Dated(self._in_order(best, pts, arrived_at), offset_seconds)
         self._last, self._last_pts_seconds, self._last_arrived_at = dated, pts, arrived_at
         return dated
 
-    def _offset_seconds(
-        self, camera_time: datetime | None, streamed_at: datetime, arrived_at: datetime
-    ) -> float | None:
+    def _offset_seconds(self, camera_time: datetime | None, pts: float | None, arrived_at: datetime) -> float | None:
         """How far ahead the camera's clock is, if that is too far or it was set a moment ago."""
+        last, self._last_camera_time = self._last_camera_time, camera_time
         if camera_time is None:
-            self._last_lead_seconds = None
             return None
-        lead_seconds = (camera_time - streamed_at).total_seconds()
-        last, self._last_lead_seconds = self._last_lead_seconds, lead_seconds
-        if last is not None and abs(lead_seconds - last) > _LEAP_SECONDS:
+        if last is not None and self._leapt(camera_time - last, pts, arrived_at):
             self._distrusted_until = arrived_at + timedelta(seconds=_DISTRUST_SECONDS)
         is_distrusted = self._distrusted_until is not None and arrived_at < self._distrusted_until
         behind = arrived_at - camera_time
@@ -90,6 +86,16 @@ class CaptureClock:
         held_back = arrived_at - self._last_arrived_at if self._last_arrived_at is not None else timedelta(0)
         is_far = behind > self._tolerance + max(held_back, timedelta(0)) or -behind > self._tolerance
         return -behind.total_seconds() if is_far or is_distrusted else None
+
+    def _leapt(self, step: timedelta, pts: float | None, arrived_at: datetime) -> bool:
+        """Whether the camera's clock stepped by more or less than its stream did, or arrival where it has no times."""
+        if pts is not None and self._last_pts_seconds is not None:
+            advance_seconds = pts - self._last_pts_seconds
+        elif self._last_arrived_at is not None:
+            advance_seconds = (arrived_at - self._last_arrived_at).total_seconds()
+        else:
+            return False
+        return abs(step.total_seconds() - advance_seconds) > _LEAP_SECONDS
 
     def _in_order(self, best: datetime, pts: float | None, arrived_at: datetime) -> datetime:
         latest = arrived_at + self._tolerance
