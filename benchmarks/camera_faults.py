@@ -38,6 +38,7 @@ PATIENCE_SECONDS = 120.0
 BAD_URLS = {
     "no-such-host": "rtsp://camera.invalid/stream",
     "nobody-there": "rtsp://127.0.0.1:9/stream",
+    "unknown-scheme": "gopher://127.0.0.1/stream",
 }
 BAD_SECONDS = 40.0
 MANY = 50

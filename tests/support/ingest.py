@@ -160,10 +160,10 @@ class KeptStream:
 
 
 @contextmanager
-def mjpeg_camera(*, stall_after: int | None = None, fps: float = 30.0) -> Iterator[str]:
+def mjpeg_camera(*, stall_after: int | None = None, fps: float = 30.0, port: int = 0) -> Iterator[str]:
     """An HTTP camera on loopback; after `stall_after` frames it keeps the connection and sends no more."""
     stopped = threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stopped, stall_after, 1 / fps))
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(stopped, stall_after, 1 / fps))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()

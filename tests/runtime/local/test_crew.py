@@ -111,3 +111,16 @@ def test_rules_change_without_a_new_connection(tmp_path: Path) -> None:
         run.follow(f"cameras: [{camera}]\n{RULES}")
         assert wait_for(lambda: bool(run.incidents("cam")), 60)
         assert run.runtime._parts.crew.workers == reader
+
+
+def test_a_camera_that_can_never_be_read_is_told_as_offline(tmp_path: Path) -> None:
+    """Its scheme is unknown: said with what is known, once; the other cameras are read."""
+    odd = "{id: odd, url: 'gopher://192.0.2.1/stream', health: {offline: 1s}}"
+    run = Run(f"cameras: [{scene('good')}, {odd}]\n", tmp_path)
+    with run.going():
+        assert run.reads_more("good")
+        assert wait_for(lambda: bool(run.incidents("odd")), 30)
+    (incident,) = run.incidents("odd")
+    assert incident.rule_id == "camera-health"
+    assert incident.candidate.facts[0].kind == "offline"
+    assert "got the scheme 'gopher'" in incident.candidate.facts[0].text
