@@ -38,7 +38,7 @@ def make_eye(
     """
     PrivacyFilter.of(camera, site.models.faces)  # a model that is not there is said now, not by the camera's process
     is_asked_for = site.health_rules_for(camera) not in ((), (DEFAULT_HEALTH_RULE,))
-    health = HealthMonitor(camera, settings.ingest, desk, clock) if is_asked_for or _may_fail(camera) else None
+    health = HealthMonitor(camera, settings.ingest, desk, clock) if is_asked_for or may_fail(camera) else None
     wish = PictureWish(
         fps=Thinning.rate_of(camera.sampling, settings.sampling),
         jpeg_quality=settings.sampling.jpeg_quality,
@@ -57,7 +57,7 @@ def make_eye(
     return Eye(open_source, gauge, health, ended)
 
 
-def _may_fail(camera: Camera) -> bool:
+def may_fail(camera: Camera) -> bool:
     """Whether it is a live camera, or one that can never be read: that is told as offline."""
     try:
         return is_live(camera)

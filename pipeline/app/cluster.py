@@ -18,6 +18,7 @@ import structlog
 
 from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.alerting.webhook import WebhookSender
+from pipeline.app.cameras import may_fail
 from pipeline.app.serve_config import (
     ALERTING,
     ENCODER,
@@ -106,6 +107,8 @@ def reasoner_service(
         stores.evidence,
         VlmReasoner(model, settings.reasoning, clock) if model is not None else None,
         Ledger(stores.decisions),
+        coverage=stores.coverage,
+        live_cameras=[camera.id for camera in site.cameras if may_fail(camera)],
         workers=settings.reasoning.workers,
         metrics=metrics,
         clock=clock,

@@ -26,6 +26,7 @@ from pipeline.cli.dead_letters import app as dead_letters
 from pipeline.cli.demo import demo
 from pipeline.cli.doctor import doctor
 from pipeline.cli.erase import erase
+from pipeline.cli.eval import evaluate
 from pipeline.cli.incidents import app as incidents
 from pipeline.cli.ingest import ingest
 from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, plain, say_error
@@ -115,6 +116,7 @@ app.command()(doctor)
 app.command()(why)
 app.command()(coverage)
 app.command()(erase)
+app.command("eval")(evaluate)
 app.add_typer(cameras, name="cameras")
 app.add_typer(cluster, name="cluster")
 app.add_typer(incidents, name="incidents")

@@ -12,13 +12,14 @@ import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Literal, get_args
 
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spans import Event, Truth, runs
 from pipeline.evaluation.tables import read_text, read_truth
 
 Format = Literal["auto", "table", "frames", "gmdcsa24", "dvrscan"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 CAPTIONS_FPS = 24.0
 """Of a label for every frame, when nothing else is said: the pace at which the anomaly sets' captions are read."""
@@ -77,11 +78,12 @@ def _gmdcsa_clip(path: Path, number: int) -> str:
 
 
 def _gmdcsa_events(camera_id: str, classes: str) -> Iterator[Event]:
-    """Brackets are now and then left open, so labels and spans are read one after the other."""
+    """Brackets are now and then left open in the files, so labels and spans are read one after the other."""
     label = ""
     for part in _CLASS.finditer(classes):
         if part["label"]:
             label = part["label"].strip()
+            label += ")" * (label.count("(") - label.count(")"))
         else:
             start, end = sorted((float(part["start"]), float(part["end"])))
             yield Event(camera_id, start, end, label)

@@ -149,7 +149,7 @@ def _right_pairs(
 def _has_label(event: Event, told: Columns) -> Flags:
     if event.label == ANY_LABEL:
         return np.ones(len(told.labels), dtype=np.bool_)
-    return (told.labels == event.label) | (told.labels == ANY_LABEL)
+    return np.isin(told.labels, (event.label, ANY_LABEL))
 
 
 def _congruence(predictions: Sequence[Prediction]) -> Numbers:

@@ -12,8 +12,11 @@ from pipeline.evaluation.spans import ANY_LABEL, Event, Prediction, Truth, overl
 _MOST_NAMES = 5
 
 
-def remarks(truth: Truth, predictions: Sequence[Prediction]) -> list[str]:
-    """Sentences, the gravest first; none when all is as it should be."""
+def remarks(truth: Truth, predictions: Sequence[Prediction], camera_hours: float | None = None) -> list[str]:
+    """Sentences, the gravest first; none when all is as it should be.
+
+    `camera_hours` as for `score`: with them it does not matter that lengths are not known.
+    """
     checks: tuple[Callable[[Truth, Sequence[Prediction]], Iterable[str]], ...] = (
         _nothing_there,
         _cameras_apart,
@@ -23,9 +26,9 @@ def remarks(truth: Truth, predictions: Sequence[Prediction]) -> list[str]:
         _events_overlap,
         _scores_missing,
         _alerts_without_length,
-        _lengths_unknown,
     )
-    return [sentence for check in checks for sentence in check(truth, predictions)]
+    found = [sentence for check in checks for sentence in check(truth, predictions)]
+    return found if camera_hours is not None else [*found, *_lengths_unknown(truth)]
 
 
 def _nothing_there(truth: Truth, predictions: Sequence[Prediction]) -> Iterable[str]:
@@ -46,7 +49,7 @@ def _cameras_apart(truth: Truth, predictions: Sequence[Prediction]) -> Iterable[
         )
     elif unknown := told - set(truth.lengths):
         num_left_out = sum(one.camera_id in unknown for one in predictions)
-        yield f"{num_left_out} predictions left out: the truth says nothing of {_names(unknown)}"
+        yield f"left out {num_left_out} of {len(predictions)} predictions: the truth says nothing of {_names(unknown)}"
 
 
 def _labels_apart(truth: Truth, predictions: Sequence[Prediction]) -> Iterable[str]:
@@ -107,20 +110,20 @@ def _scores_missing(_: Truth, predictions: Sequence[Prediction]) -> Iterable[str
         yield "no prediction has a score: no curve, and no misses at fixed false-alarm rates"
     elif num_missing + num_broken:
         yield (
-            f"{num_missing + num_broken} predictions have no usable score ({num_broken} not a number or infinite): "
-            "in the curve they come last"
+            f"{num_missing + num_broken} of {len(predictions)} predictions have no usable score ({num_broken} not a "
+            "number or infinite): in the curve they come last"
         )
 
 
 def _alerts_without_length(_: Truth, predictions: Sequence[Prediction]) -> Iterable[str]:
     if num_points := sum(one.end_seconds <= one.start_seconds for one in predictions):
         yield (
-            f"{num_points} predictions have no length: by overlap they match no event of {OVERLAP_SECONDS:.0f} s or "
-            "more; go by the window"
+            f"{num_points} of {len(predictions)} predictions have no length: by overlap they match no event of "
+            f"{OVERLAP_SECONDS:.0f} s or more; go by the window"
         )
 
 
-def _lengths_unknown(truth: Truth, _: Sequence[Prediction]) -> Iterable[str]:
+def _lengths_unknown(truth: Truth) -> Iterable[str]:
     if unknown := [camera_id for camera_id, length in truth.lengths.items() if length is None]:
         yield f"it is not known how long {_names(unknown)} was looked at: for rates an hour say --camera-hours"
 

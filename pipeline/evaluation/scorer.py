@@ -45,7 +45,7 @@ def score(
     hours = _hours(truth, camera_hours)
     told = [one for one in predictions if one.camera_id in truth.lengths]
     pooled = _Group.of(truth.events, told, hours, criterion)
-    names = sorted({one.label for one in (*truth.events, *told)} - {ANY_LABEL})
+    names = sorted({*(event.label for event in truth.events), *(one.label for one in told)} - {ANY_LABEL})
     rules = {name: _Group.of(_of_rule(truth.events, name), _of_rule(told, name), hours, criterion) for name in names}
     return Scores(
         pooled.figures(rates_per_hour, seed),

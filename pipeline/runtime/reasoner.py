@@ -22,11 +22,14 @@ import structlog
 from pipeline.clock import Clock
 from pipeline.contracts.assessment import Reasoner
 from pipeline.contracts.bus import CandidateMessage, Partition, Record, Topic
+from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.decision import DecisionSink
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import IncidentChange, IncidentStore
 from pipeline.errors import InvalidMessage, TransientError
 from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.runtime.absence import AbsenceWatch
 from pipeline.runtime.housekeeping import Housekeeping
 from pipeline.runtime.incident_note import incident_decision
 from pipeline.runtime.ordered_work import OrderedWork, Wait
@@ -64,12 +67,15 @@ class ReasonerService:
         reasoner: Reasoner | None,
         ledger: Ledger,
         *,
+        coverage: CoverageStore,
+        live_cameras: Collection[str],
         workers: int,
         metrics: Metrics,
         clock: Clock,
         on_close: Sequence[Callable[[], None]] = (),
     ) -> None:
-        """`workers`: verdicts at the same time. `reasoner` is closed here; `on_close` is called in order at the end."""
+        """`live_cameras`: those whose absence is told; `workers`: verdicts at the same time. `reasoner` is closed here;
+        `on_close` is called in order at the end."""
         self._incidents = incidents
         self._reasoner = reasoner
         self._clock = clock
@@ -90,6 +96,8 @@ class ReasonerService:
             recorder, site, dead_letters, has_reasoner=reasoner is not None,
             decisions=ledger, metrics=metrics, clock=clock, on_change=self._recorded,
         )  # fmt: skip
+        self._recorder = recorder
+        self._absence = AbsenceWatch(site, live_cameras, coverage, self._record, ledger, clock)
         self._consumer = TopicConsumer(bus, [Topic.CANDIDATES], _GROUP, self._intake, bus.settings, clock=clock)
         self._owed: dict[str, float] = {"verdicts_owed": 0.0, "oldest_verdict_age_seconds": 0.0}
 
@@ -102,6 +110,7 @@ class ReasonerService:
             Worker("verification", partial(self._verifier.run, self._stop)),
             Worker("relay", partial(self._relay.run, self._stop)),
             Worker("housekeeping", partial(self._housekeeping.run, self._stop)),
+            Worker("absence", partial(self._absence.run, self._stop)),
         ]
         self._consumer.start()
 
@@ -142,6 +151,12 @@ class ReasonerService:
         except TransientError as error:
             log.warning("the verdicts owed cannot be counted now", error=str(error))
         return {**self._consumer.stats(), **self._owed}
+
+    def _record(self, candidate: Candidate) -> None:
+        """Of a camera that nobody reads."""
+        change = self._recorder.candidate(candidate, will_verify=False)
+        if change is not None:
+            self._recorded(change)
 
     def _recorded(self, change: IncidentChange) -> None:
         self._relay.wake()

@@ -12,7 +12,7 @@ from pathlib import Path
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from pipeline.alerting.policy import DeliveryPolicy
+from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.alerting.webhook import WebhookSender
 from pipeline.clock import SystemClock
 from pipeline.contracts.bus import CandidateMessage, Record, Topic
@@ -24,6 +24,7 @@ from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.alerting import AlertingService
 from pipeline.runtime.reasoner import ReasonerService
 from pipeline.settings import BusSettings, load_settings
+from pipeline.store.coverage import SqlCoverageStore
 from pipeline.store.database import Database
 from pipeline.store.evidence import FsspecEvidenceStore
 from pipeline.store.incident_store import SqlIncidentStore
@@ -74,10 +75,7 @@ class Plant:
         self.database = Database(url)
         self.incidents = SqlIncidentStore(self.database, has_bus=True)
         self.outbox = SqlOutbox(self.database)
-        self.policy = DeliveryPolicy(
-            {rule.id: rule for rule in self.site.rules},
-            {rule.id: self.site.channels_for(rule) for rule in self.site.rules},
-        )
+        self.policy = DeliveryPolicy(*rules_and_channels(self.site))
         self._closing = ExitStack()
         self._closing.callback(self.database.close)
 
@@ -101,6 +99,8 @@ class Plant:
             self.evidence,
             VlmReasoner(model, reasoning, clock) if model else None,
             Ledger(SqlDecisionStore(database)),
+            coverage=SqlCoverageStore(database),
+            live_cameras=[],
             workers=reasoning.workers,
             metrics=Metrics(),
             clock=clock,
