@@ -65,29 +65,37 @@ def evaluate(
       sightline eval --truth truth.csv --data-dir demo-data --start 2026-07-10T22:00 --site site.yaml
       sightline eval --truth subject1-Fall.csv --as "Falling*=fall" --rule fall --predictions falls.json --det det.png
     """
-    from pipeline.evaluation.curve import RATES_PER_HOUR
-    from pipeline.evaluation.matching import CRITERIA
-    from pipeline.evaluation.picture import draw_det
-    from pipeline.evaluation.remarks import remarks
-    from pipeline.evaluation.scorer import score
-
     told, zone = _predictions(predictions, data_dir, site, status)
     there = _placed(_truth(truth, _format(form), fps), start or (), zone)
     there, told = _chosen(_merged(_renamed(there, renamed or ()), merge), told, rule)
-    rates = tuple(at_rate or RATES_PER_HOUR)
-    scored = {
-        one.name: score(there, told, one, camera_hours=camera_hours, rates_per_hour=rates, seed=seed)
-        for one in CRITERIA
-    }
-    done = Evaluation(scored, {one.name: one.words for one in CRITERIA}, remarks(there, told, camera_hours), seed)
+    done = _score(there, told, camera_hours, at_rate, seed)
     if det is not None:
-        draw_det(det, {name: scores.pooled.curve for name, scores in scored.items()})
+        from pipeline.evaluation.picture import draw_det
+
+        draw_det(det, {name: scores.pooled.curve for name, scores in done.scores.items()})
     if as_json:
         say_json(for_script(done))
     else:
         show(done, out())
     for sentence in done.remarks:
         say_warning(sentence)
+
+
+def _score(
+    there: Truth, told: list[Prediction], camera_hours: float | None, at_rate: list[float] | None, seed: int
+) -> Evaluation:
+    """By every criterion, with what must be said of the input."""
+    from pipeline.evaluation.curve import RATES_PER_HOUR
+    from pipeline.evaluation.matching import CRITERIA
+    from pipeline.evaluation.remarks import remarks
+    from pipeline.evaluation.scorer import score
+
+    rates = tuple(at_rate or RATES_PER_HOUR)
+    scored = {
+        one.name: score(there, told, one, camera_hours=camera_hours, rates_per_hour=rates, seed=seed)
+        for one in CRITERIA
+    }
+    return Evaluation(scored, {one.name: one.words for one in CRITERIA}, remarks(there, told, camera_hours), seed)
 
 
 def _format(text: str) -> Format:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import tarfile
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def read_frame_labels(path: Path, fps: float = CAPTIONS_FPS) -> Truth:
 
     An event is a run of labels other than 0, called `anomaly`. A video that is all there is of its camera.
     """
-    if not fps > 0:
+    if not (math.isfinite(fps) and fps > 0):
         raise ConfigError(f"the frames per second must be more than 0, got {fps}")
     events: list[Event] = []
     lengths: dict[str, float | None] = {}

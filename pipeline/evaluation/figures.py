@@ -15,8 +15,8 @@ from pipeline.evaluation.curve import DetPoint
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-_SHORTEST_SAMPLE = 2
-"""Cameras: of one alone chance shows nothing."""
+_FEWEST_CAMERAS = 2
+"""Of one alone chance shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def intervals(by_camera: Sequence[Counts], seed: int, num_resamples: int = RESAM
     What happens on one camera hangs together, so events are not drawn one by one (Efron and Tibshirani, "An
     Introduction to the Bootstrap", 1993, chapters 8 and 13). Draws in which a figure has no value are left out.
     """
-    if len(by_camera) < _SHORTEST_SAMPLE:
+    if len(by_camera) < _FEWEST_CAMERAS:
         return {}
     rows = [(one.num_events, one.num_matched, one.num_false, one.hours or 0.0) for one in by_camera]
     places = np.random.default_rng(seed).integers(len(rows), size=(num_resamples, len(rows)))

@@ -29,6 +29,7 @@ def draw_det(path: Path, curves: Mapping[str, Sequence[DetPoint]]) -> None:
         across = [max(point.false_alarms_per_hour, least * _NONE) for point in points]
         axes.plot(across, [point.p_miss for point in points], marker=".", label=name, drawstyle="steps-post")
     axes.set(xscale="log", ylim=(-0.02, 1.02), xlabel="false alarms a camera-hour", ylabel="share of events missed")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()
     try:

@@ -129,7 +129,7 @@ def _lengths_unknown(truth: Truth) -> Iterable[str]:
 
 
 def _names(names: Iterable[str]) -> str:
-    """`a, b`, a few of them."""
+    """`a, b`, a few of them; `none`."""
     ordered = sorted(names)
     more = f" and {len(ordered) - _MOST_NAMES} more" if len(ordered) > _MOST_NAMES else ""
-    return ", ".join(ordered[:_MOST_NAMES]) + more
+    return ", ".join(ordered[:_MOST_NAMES]) + more or "none"

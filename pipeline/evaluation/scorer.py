@@ -40,8 +40,10 @@ def score(
     """Align and count. Predictions on cameras that the truth does not know are left out (`remarks` tells of them).
 
     `camera_hours` stands for the lengths of the recordings, in proportion to them if they are known, else in equal
-    parts. `seed` is that of the bootstrap. `ConfigError` for hours that are none.
+    parts. `seed` is that of the bootstrap. `ConfigError` for hours or rates that are none.
     """
+    if not all(math.isfinite(rate) and rate >= 0 for rate in rates_per_hour):
+        raise ConfigError(f"rates of false alarms must be numbers from 0 on, got {', '.join(map(str, rates_per_hour))}")
     hours = _hours(truth, camera_hours)
     told = [one for one in predictions if one.camera_id in truth.lengths]
     pooled = _Group.of(truth.events, told, hours, criterion)
@@ -50,7 +52,7 @@ def score(
     return Scores(
         pooled.figures(rates_per_hour, seed),
         {name: group.figures(rates_per_hour, seed) for name, group in rules.items()},
-        {camera_id: _figures([one], {}, ()) for camera_id, one in pooled.by_camera.items()},
+        {camera_id: _figures([one], None, ()) for camera_id, one in pooled.by_camera.items()},
     )
 
 
@@ -69,6 +71,13 @@ def _hours(truth: Truth, camera_hours: float | None) -> dict[str, float | None]:
 
 def _of_rule(spans: Iterable[_Span], name: str) -> list[_Span]:
     return [one for one in spans if one.label in (name, ANY_LABEL)]
+
+
+def _by_camera(spans: Iterable[_Span]) -> dict[str, list[_Span]]:
+    groups: dict[str, list[_Span]] = {}
+    for one in spans:
+        groups.setdefault(one.camera_id, []).append(one)
+    return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +114,11 @@ class _Group:
         hours: Mapping[str, float | None],
         criterion: Criterion,
     ) -> _Group:
+        there, told = _by_camera(events), _by_camera(predictions)
         by_camera = {}
         for camera_id, camera_hours in hours.items():
-            here = [one for one in events if one.camera_id == camera_id]
-            told = [one for one in predictions if one.camera_id == camera_id]
-            by_camera[camera_id] = _Aligned(here, told, align(here, told, criterion), camera_hours)
+            here, said = there.get(camera_id, []), told.get(camera_id, [])
+            by_camera[camera_id] = _Aligned(here, said, align(here, said, criterion), camera_hours)
         return cls(by_camera)
 
     def figures(self, rates_per_hour: Sequence[float], seed: int) -> Figures:

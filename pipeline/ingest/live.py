@@ -11,8 +11,8 @@ from pipeline.ingest.capture import LiveCapture
 from pipeline.ingest.timing import CaptureClock
 from pipeline.settings import IngestSettings
 
-_LEFT_OVER_SECONDS = 2.0
-"""A picture that comes so much later than its own time says was lying about: after a stall the next one follows."""
+_LEAST_PATIENCE = 0.6
+"""Share of the read timeout that is always waited, so that one frame in half of it is no stall, late as each is."""
 _FAREWELL_SECONDS = 0.15
 """How long `close` waits for the grabbing thread to tell the camera goodbye."""
 
@@ -50,7 +50,7 @@ class LiveSource:
         """The next frame to arrive; `TransientError` when none does for the read timeout."""
         with self._changed:
             self._ask()
-            self._changed.wait_for(self._has_news, self._settings.read_timeout)
+            self._changed.wait_for(self._has_news, self._patience_seconds())
             frame, self._is_wanted = self._frame, False
             if self._is_closed:
                 return None
@@ -75,6 +75,12 @@ class LiveSource:
 
     def _has_news(self) -> bool:
         return self._frame is not None or bool(self._failure) or self._is_closed
+
+    def _patience_seconds(self) -> float:
+        """The read timeout, less what the camera has been silent for already: FFmpeg holds a picture back until the
+        next one begins, or until it gives up, and gives the last one away then."""
+        timeout = self._settings.read_timeout
+        return max(timeout - self._progress.late_seconds, _LEAST_PATIENCE * timeout)
 
     def _stalled(self) -> str:
         seconds = self._settings.read_timeout
@@ -129,9 +135,8 @@ class LiveSource:
 class _Progress:
     """Whether a frame is a new one, by the stream's own time.
 
-    A camera that hangs may repeat its last frame for ever, and one that falls silent leaves a last picture in FFmpeg,
-    which gives it away when it gives up. A stream whose times never advanced from the start has none worth the name
-    (webcams), and its frames are taken as they arrive.
+    A camera that hangs may repeat its last frame for ever. A stream whose times never advanced from the start has
+    none worth the name (webcams), and its frames are taken as they arrive.
     """
 
     def __init__(self) -> None:
@@ -139,6 +144,8 @@ class _Progress:
         self._last_arrival_seconds = 0.0
         self._has_advanced = False
         self.is_stuck = False
+        self.late_seconds = 0.0
+        """How much longer the last frame took to come than its own time says it should have."""
 
     def is_new(self, pts_seconds: float | None, arrival_seconds: float) -> bool:
         """Of the frame that arrived just now, by a clock that never goes back."""
@@ -148,9 +155,7 @@ class _Progress:
             self._has_advanced = self._has_advanced or last_seconds is not None
             self._last_seconds, self._last_arrival_seconds = pts_seconds, arrival_seconds
         self.is_stuck = self._has_advanced and not is_other
-        is_left_over = (
-            pts_seconds is not None
-            and last_seconds is not None
-            and 0 < pts_seconds - last_seconds < waited_seconds - _LEFT_OVER_SECONDS
-        )
-        return not self.is_stuck and not is_left_over
+        self.late_seconds = 0.0
+        if pts_seconds is not None and last_seconds is not None and pts_seconds > last_seconds:
+            self.late_seconds = max(waited_seconds - (pts_seconds - last_seconds), 0.0)
+        return not self.is_stuck

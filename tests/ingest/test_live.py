@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -135,37 +136,42 @@ def test_a_webcam_that_is_not_there_is_a_transient_error() -> None:
         open_source(camera("usb:63"), PATIENT, SystemClock())
 
 
-def keep_times(source: VideoSource, kept: list[float]) -> None:
-    while (frame := source.read()) is not None:
-        kept.append(frame.pts_seconds)
-
-
-class GivingAwayAtTheEnd(ScriptedCapture):
-    """Falls silent after three frames; six seconds later it gives up, and a fourth away."""
+class SilentAfterAwhile(ScriptedCapture):
+    """Three frames; a fourth of the same moment six seconds later, as FFmpeg gives it; then nothing."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__([0.0, 0.1, 0.2, 0.3])
         self.gives_up = threading.Event()
+        self.is_over = threading.Event()
         self._clock = clock
 
     def grab(self) -> bool:
         if self.index == 2:
             self.gives_up.wait(10)
             self._clock.advance(6.0)
+        if self.index == 3:
+            self.is_over.wait(10)
         return super().grab()
 
 
-def test_a_picture_left_over_from_before_a_silence_is_not_news() -> None:
-    """FFmpeg gives its last one away when it gives up: the stream has been silent all the same."""
+def test_a_picture_that_was_held_back_does_not_buy_a_silent_camera_time() -> None:
+    """It is dated from when it was taken, and the silence counts from there, but for a least patience."""
     clock = ManualClock(START)
-    read: list[float] = []
-    capture = GivingAwayAtTheEnd(clock)
-    source = live(capture, clock=clock)
+    capture = SilentAfterAwhile(clock)
+    source = live(capture, IngestSettings(read_timeout=5.0), clock)
     later = threading.Timer(0.2, capture.gives_up.set)
     later.start()
-    with pytest.raises(TransientError, match="ended"):
-        keep_times(source, read)
+    held_back = source.read()
+    while held_back is not None and held_back.sequence < 3:
+        held_back = source.read()
+    began = time.monotonic()
+    with pytest.raises(TransientError, match="no new frame"):
+        source.read()
+    waited_seconds = time.monotonic() - began
+    capture.is_over.set()
     later.join()
     source.close()
 
-    assert 0.3 not in read
+    assert held_back is not None
+    assert (held_back.captured_at - START).total_seconds() < 2.0
+    assert 2.9 < waited_seconds < 4.9  # 0.6 of the timeout, not all of it

@@ -77,7 +77,8 @@ class HealthMonitor:
         """See `StreamListener`."""
         with self._lock:
             now, seconds = self._clock.now(), self._clock.monotonic()
-            self._recover(now, seconds)
+            # By the frame's own time, as the account of what was watched: it may have lain about for seconds.
+            self._recover(min(frame.captured_at, now), seconds)
             self._pace.arrived(seconds, frame.captured_at)
             self._look(frame)
             self.tick()
@@ -114,13 +115,13 @@ class HealthMonitor:
             if after is not None
         }
 
-    def _recover(self, now: datetime, seconds: float) -> None:
+    def _recover(self, at: datetime, seconds: float) -> None:
         """A connection is back with the first of two frames that belong together: a drip of single frames between
         failures is one outage, not many."""
         if self._lost is None:
-            self._update(Verdict(Condition.OFFLINE, False), now, seconds)
+            self._update(Verdict(Condition.OFFLINE, False), at, seconds)
         elif self._back_at is None or seconds - self._back_at[1] > 2 * self._settings.read_timeout:
-            self._back_at = (now, seconds)
+            self._back_at = (at, seconds)
         else:
             self._lost = None
             self._update(Verdict(Condition.OFFLINE, False), *self._back_at)
