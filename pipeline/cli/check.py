@@ -88,7 +88,9 @@ def _understood(site: Site) -> dict[str, Any]:
             }
             for camera in site.cameras
         ],
-        "rules": [rule.model_dump(mode="json", include={"id", "severity", "verify", "enabled"}) for rule in site.rules],
+        "rules": [
+            rule.model_dump(mode="json", include={"id", "severity", "verify", "enabled"}) for rule in site.all_rules
+        ],
         "channels": {name: channel.format for name, channel in site.channels.items()},
         "problems": [],
     }
@@ -125,7 +127,7 @@ def _camera_table(site: Site) -> Table:
 
 def _rule_table(site: Site) -> Table:
     table = Table("rule", "what", "when it is on", "severity", "tells", **_LOOK)
-    for rule in site.rules:
+    for rule in site.all_rules:
         told = ", ".join(channel.name for channel in site.channels_for(rule)) or "nobody"
         table.add_row(rule.id, plain(rule_in_words(rule)), _hours(rule), rule.severity.value, told)
     return table
@@ -155,7 +157,7 @@ def _remarks(site: Site) -> list[str]:
     """What is allowed but may not be meant."""
     remarks = []
     if not site.rules:
-        remarks.append("there are no rules, so nothing will ever be alerted")
+        remarks.append("there are no rules, so nothing that a camera sees will ever be alerted")
     if site.rules and not site.channels:
         remarks.append("there are no channels: incidents are kept and shown, nobody is told")
     remarks += [

@@ -108,7 +108,11 @@ def _format(text: str) -> Format:
 
 
 def _truth(paths: Sequence[Path], form: Format, fps: float) -> Truth:
-    """All files as one; `ConfigError` when some count from the start of the recording and others by the clock."""
+    """All files as one.
+
+    Raises:
+        ConfigError: some count from the start and others by the clock, or two recordings have the same name.
+    """
     from pipeline.evaluation.datasets import read_any_truth
     from pipeline.evaluation.spans import Truth
 
@@ -116,8 +120,14 @@ def _truth(paths: Sequence[Path], form: Format, fps: float) -> Truth:
     if len({one.counts_from_start for one in read if one.events}) > 1:
         raise ConfigError("some files of the truth count from the start, others by the clock: score them one by one")
     lengths: dict[str, float | None] = {}
-    for one in read:
-        lengths |= {name: length if length is not None else lengths.get(name) for name, length in one.lengths.items()}
+    for path, one in zip(paths, read, strict=True):
+        for name, length in one.lengths.items():
+            known = lengths.get(name)
+            if None not in (known, length) and known != length:
+                raise ConfigError(
+                    f"{path}: {name} is {length} s long here, {known} s in another file: another recording?"
+                )
+            lengths[name] = known if length is None else length
     events = tuple(chain.from_iterable(one.events for one in read))
     return Truth(events, lengths, all(one.counts_from_start for one in read))
 

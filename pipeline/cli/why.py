@@ -103,6 +103,8 @@ def _answer(question: Question, rule_id: str) -> str:
     about = f"No alert for {rule_id} {question.at}" if rule_id else f"No alert {question.at}"
     if rule is not None and not rule.enabled:
         return f"{about}: the rule is switched off (enabled: false)."
+    if rule is not None and rule.health is not None:
+        return f"{about}: nothing that the rule names lasted long enough.{_unwatched(question)}"
     links = chain(question.counts, rule_id)
     if links:
         return f"{about}: {_hindrance(links, rule)}.{_unwatched(question)}"

@@ -103,11 +103,11 @@ def _rules(site_path: Path | None, camera_id: str, rule_id: str | None) -> dict[
     camera = site.camera(camera_id)
     if camera is None:
         raise ConfigError(_no_such("camera", camera_id, [camera.id for camera in site.cameras], site_path))
-    rules = {rule.id: rule for rule in site.rules_for(camera)}
     if rule_id is None:
-        return rules
+        return {rule.id: rule for rule in site.rules_for(camera)}
+    rules = {rule.id: rule for rule in (*site.rules_for(camera), *site.health_rules_for(camera))}
     if site.rule(rule_id) is None:
-        raise ConfigError(_no_such("rule", rule_id, [rule.id for rule in site.rules], site_path))
+        raise ConfigError(_no_such("rule", rule_id, [rule.id for rule in site.all_rules], site_path))
     if rule_id not in rules:
         raise ConfigError(f"rule {rule_id} does not look at camera {camera_id}; see its cameras: in {site_path}")
     return {rule_id: rules[rule_id]}

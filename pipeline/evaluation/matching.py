@@ -158,9 +158,10 @@ def _congruence(predictions: Sequence[Prediction]) -> Numbers:
     is_usable = np.isfinite(scores)
     if not is_usable.any():
         return np.zeros(len(scores))
-    lowest, highest = scores[is_usable].min(), scores[is_usable].max()
+    halved = scores / 2  # the largest floats have a difference too
+    lowest, highest = halved[is_usable].min(), halved[is_usable].max()
     spread = highest - lowest
-    scaled = (scores - lowest) / spread if spread > 0 else np.ones(len(scores))
+    scaled = (halved - lowest) / spread if spread > 0 else np.ones(len(scores))
     return np.where(is_usable, scaled, 0.0)
 
 

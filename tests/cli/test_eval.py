@@ -87,6 +87,16 @@ def test_camera_hours_and_merging(files: tuple[str, ...]) -> None:
     assert found["events"] == 1
 
 
+def test_two_files_of_truth(files: tuple[str, ...], tmp_path: Path) -> None:
+    """They add up; two recordings of one name are refused."""
+    (tmp_path / "more.csv").write_text("camera,start,end,label,length\na,80,90,fall,\nc,1,2,fall,60\n")
+    assert figures("overlap", *files, "--truth", str(tmp_path / "more.csv"), *AS_FALLS)["events"] == 4
+    (tmp_path / "more.csv").write_text("camera,start,end,length\na,80,90,100\n")
+    status, _, said = evaluate(*files, "--truth", str(tmp_path / "more.csv"))
+    assert status == 2
+    assert "a is 100.0 s long here, 3600.0 s in another file" in said
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """A run that told of two incidents of camera `yard`, 3 s and 100 s after `START`."""

@@ -112,6 +112,14 @@ def test_a_rule_that_is_off_says_so() -> None:
     assert "switched off" in sentence
 
 
+def test_a_rule_about_the_camera_is_not_answered_by_what_the_camera_saw() -> None:
+    """That nothing moved is no reason why nothing was wrong with it."""
+    rule = Rule.model_validate({"id": "camera-health", "health": "any"})
+    asked = replace(ASKED, counts=(STILL,), rules={rule.id: rule}, rule_id=rule.id)
+    (answer,) = answers(asked)
+    assert answer.endswith("nothing that the rule names lasted long enough.")
+
+
 def test_every_rule_gets_its_own_answer() -> None:
     """Without --rule there is a sentence for each rule that looked."""
     counts = [count(Gate.PREDICATE, "nothing inside"), count(Gate.PREDICATE, "nothing crossed", rule="kerb")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
 import pytest
@@ -95,6 +96,12 @@ def test_the_higher_score_is_matched() -> None:
     found = align([event(0, 10)], [told(0, 10, 0.3), told(1, 5, 0.9), told(40, 50, 0.1)], OVERLAP)
     assert found.pairs == {0: 1}
     assert found.duplicates == {0: 0}
+
+
+def test_scores_of_any_size_can_be_compared() -> None:
+    """The largest and the smallest float there are, and what is not a number."""
+    predictions = [told(0, 10, -1.7e308), told(1, 5, 1.7e308), told(2, 6, math.nan), told(2, 7, math.inf)]
+    assert align([event(0, 10)], predictions, OVERLAP).pairs == {0: 1}
 
 
 def test_without_scores_the_better_fit_is_matched() -> None:

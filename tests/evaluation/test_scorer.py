@@ -76,6 +76,39 @@ def test_rules_and_cameras_by_themselves() -> None:
     assert (nothing.recall, nothing.precision, nothing.f1, nothing.false_alarms_per_hour) == (None, None, None, 0.0)
 
 
+def test_nists_case_of_short_overlaps() -> None:
+    """Misses as NIST's scorer gives them for its own case: "Closing" .0 at 1 and at .01 a minute, "Entering" 1.0.
+
+    Source: usnistgov/ActEV_Scorer (public domain), protocol ActEV_SDL_V2, test/data/test_11-4.json (truth),
+    test_20-0_fake-sysout.json (predictions), checkfiles/test_20_0/scores_by_activity.csv; frames at VIRAT's 30 fps.
+    By hand: 25 of 40 frames are .83 s of 1.33 s, too little as the event is not shorter than 1 s; 10 of 25 frames
+    are less than half of an event that is.
+    """
+    there = [("Closing", 3100, 3120), ("Entering", 3500, 3540), ("Entering", 3700, 3725)]
+    said = [("Closing", 3030, 3050, 0.796), ("Closing", 3100, 3120, 0.874)]
+    said += [("Entering", 3500, 3525, 0.8), ("Entering", 3700, 3710, 0.8)]
+    events = truth(*(Event("virat", start / 30, end / 30, label) for label, start, end in there), virat=600.0)
+    told = [Prediction("virat", start / 30, end / 30, label, conf) for label, start, end, conf in said]
+    found = score(events, told, OVERLAP, rates_per_hour=(60.0, 0.6)).rules
+    assert found["Closing"].p_miss_at == {60.0: 0.0, 0.6: 0.0}
+    assert found["Entering"].p_miss_at == {60.0: 1.0, 0.6: 1.0}
+
+
+def test_nists_smooth_curve() -> None:
+    """Each threshold adds one that is right and one that is false, as NIST expects; the eighth event is missed.
+
+    Source: usnistgov/ActEV_Scorer (public domain), test/data/SmoothCurve.ref.json and SmoothCurve.sys.json, whose
+    `expected_confusion` says which are right; frames at 30 fps, in a recording of an hour.
+    """
+    events = truth(*(Event("virat", n * 100 / 30, (n + 1) * 100 / 30) for n in range(8)), virat=HOUR)
+    told = [Prediction("virat", n * 100 / 30, (n + 1) * 100 / 30, score=1 - n / 10) for n in range(7)]
+    told += [Prediction("virat", 1100 / 30, 1200 / 30, score=1 - n / 10) for n in range(7)]
+    found = score(events, told, OVERLAP).pooled
+    assert (found.counts.num_matched, found.counts.num_false, found.counts.num_duplicates) == (7, 7, 0)
+    points = [(point.false_alarms_per_hour, point.p_miss) for point in found.curve]
+    assert points == [(n, pytest.approx(1 - n / 8)) for n in range(1, 8)]
+
+
 def test_an_event_without_a_label_is_every_rules() -> None:
     """Two rules tell of it: each found it; together one found it and the other told it again."""
     there = truth(Event("a", 0, 10), a=HOUR)
