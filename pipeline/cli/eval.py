@@ -16,7 +16,7 @@ from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, ke
 from pipeline.cli.eval_report import Evaluation, for_script, show
 from pipeline.cli.output import out, say_json, say_warning
 from pipeline.cli.times import read_duration, read_moment
-from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus
+from pipeline.contracts.incident import IncidentFilter, IncidentStatus
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def evaluate(
       sightline eval --truth subject1-Fall.csv --as "Falling*=fall" --rule fall --predictions falls.json --det det.png
     """
     told, zone = _predictions(predictions, data_dir, site, status)
-    there = _placed(_truth(truth, _format(form), fps), start or (), zone)
-    there, told = _chosen(_merged(_renamed(there, renamed or ()), merge), told, rule)
-    done = _score(there, told, camera_hours, at_rate, seed)
+    there = _placed(read_truth(truth, form, fps), start or (), zone)
+    there, told = _chosen(_merged(rename_labels(there, renamed or ()), merge), told, rule)
+    done = score_by_all(there, told, camera_hours, at_rate, seed)
     if det is not None:
         from pipeline.evaluation.picture import draw_det
 
@@ -81,8 +81,8 @@ def evaluate(
         say_warning(sentence)
 
 
-def _score(
-    there: Truth, told: list[Prediction], camera_hours: float | None, at_rate: list[float] | None, seed: int
+def score_by_all(
+    there: Truth, told: Sequence[Prediction], camera_hours: float | None, at_rate: Sequence[float] | None, seed: int
 ) -> Evaluation:
     """By every criterion, with what must be said of the input."""
     from pipeline.evaluation.curve import RATES_PER_HOUR
@@ -107,16 +107,17 @@ def _format(text: str) -> Format:
     return found
 
 
-def _truth(paths: Sequence[Path], form: Format, fps: float) -> Truth:
+def read_truth(paths: Sequence[Path], form: str, fps: float) -> Truth:
     """All files as one.
 
     Raises:
-        ConfigError: some count from the start and others by the clock, or two recordings have the same name.
+        ConfigError: no such format, some count from the start and others by the clock, or two recordings have the
+            same name.
     """
     from pipeline.evaluation.datasets import read_any_truth
     from pipeline.evaluation.spans import Truth
 
-    read = [read_any_truth(path, form, fps) for path in paths]
+    read = [read_any_truth(path, _format(form), fps) for path in paths]
     if len({one.counts_from_start for one in read if one.events}) > 1:
         raise ConfigError("some files of the truth count from the start, others by the clock: score them one by one")
     lengths: dict[str, float | None] = {}
@@ -136,6 +137,7 @@ def _predictions(
     paths: Sequence[Path] | None, data_dir: Path | None, site: Path | None, statuses: Sequence[IncidentStatus] | None
 ) -> tuple[list[Prediction], tzinfo]:
     """From the files, or else from what a run has kept; and the time zone that times are typed in."""
+    from pipeline.evaluation.recordings import prediction_of
     from pipeline.evaluation.tables import read_predictions
 
     if paths and data_dir:
@@ -148,22 +150,7 @@ def _predictions(
         found = stores.incidents.find(IncidentFilter(statuses=tuple(statuses or ()), limit=_MOST_INCIDENTS))
     if len(found) == _MOST_INCIDENTS:
         say_warning(f"only the latest {_MOST_INCIDENTS} incidents are scored")
-    return [_prediction(one) for one in found if one.candidate.condition is None], zone
-
-
-def _prediction(incident: Incident) -> Prediction:
-    """Told when it opened, after dwell; one that is still open lasts until then."""
-    from pipeline.evaluation.spans import Prediction
-
-    candidate = incident.candidate
-    return Prediction(
-        incident.camera_id,
-        candidate.started_at.timestamp(),
-        (candidate.ended_at or candidate.opened_at).timestamp(),
-        incident.rule_id,
-        candidate.peak_score,
-        candidate.opened_at.timestamp(),
-    )
+    return [prediction_of(one) for one in found if one.candidate.condition is None], zone
 
 
 def _placed(truth: Truth, starts: Sequence[str], zone: tzinfo) -> Truth:
@@ -186,7 +173,8 @@ def _placed(truth: Truth, starts: Sequence[str], zone: tzinfo) -> Truth:
     return replace(truth, events=tuple(events), counts_from_start=False)
 
 
-def _renamed(truth: Truth, names: Sequence[str]) -> Truth:
+def rename_labels(truth: Truth, names: Sequence[str]) -> Truth:
+    """Labels as rules, by `LABEL=RULE`; `ConfigError` for a LABEL that the truth does not have."""
     pairs = []
     for text in names:
         pattern, found, name = text.rpartition("=")

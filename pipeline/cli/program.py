@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli.backtest import backtest
 from pipeline.cli.cameras import app as cameras
 from pipeline.cli.channels import app as channels
 from pipeline.cli.channels import replay_dead_letters
@@ -117,6 +118,7 @@ app.command()(why)
 app.command()(coverage)
 app.command()(erase)
 app.command("eval")(evaluate)
+app.command()(backtest)
 app.add_typer(cameras, name="cameras")
 app.add_typer(cluster, name="cluster")
 app.add_typer(incidents, name="incidents")

@@ -48,16 +48,9 @@ class ReportHead:
 def render_report(head: ReportHead, incidents: Iterable[Incident], evidence: EvidenceStore) -> str:
     """The page."""
     ordered = sorted(incidents, key=lambda incident: (incident.opened_at, incident.id))
-    environment = Environment(
-        loader=PackageLoader("pipeline.cli"),
-        autoescape=True,
-        finalize=_cleaned,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    cards = [_card(number, incident, head, evidence) for number, incident in enumerate(ordered, 1)]
-    return environment.get_template("report.html.j2").render(
+    cards = [incident_card(number, incident, head, evidence) for number, incident in enumerate(ordered, 1)]
+    return render_page(
+        "report.html.j2",
         head=head,
         source=head.source,
         duration=clock(round(head.duration_seconds)),
@@ -67,6 +60,19 @@ def render_report(head: ReportHead, incidents: Iterable[Incident], evidence: Evi
         ticks=[clock(round(head.duration_seconds * step / _TICKS)) for step in range(_TICKS + 1)],
         rules=[(rule.id, rule_in_words(rule), rule.severity.value) for rule in head.rules],
     )
+
+
+def render_page(template: str, **values: object) -> str:
+    """A page of this package's templates, with everything in it escaped and cleaned."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.cli"),
+        autoescape=True,
+        finalize=_cleaned,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def clock(seconds: float) -> str:
@@ -92,7 +98,8 @@ def _tallies(incidents: Sequence[Incident]) -> list[tuple[str, int]]:
     return [(name, count) for name, count in counts if count]
 
 
-def _card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceStore) -> dict[str, Any]:
+def incident_card(number: int, incident: Incident, head: ReportHead, evidence: EvidenceStore) -> dict[str, Any]:
+    """What `incident_card.html.j2` shows; of `head` the start and the duration count."""
     candidate, assessment = incident.candidate, incident.assessment
     start = (candidate.started_at - head.started_at).total_seconds()
     end = ((candidate.ended_at or candidate.opened_at) - head.started_at).total_seconds()

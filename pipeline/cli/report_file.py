@@ -17,13 +17,13 @@ from pipeline.site import Site
 from pipeline.telemetry import hide_credentials
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a place that cannot be written before an hour of work ends there; `ConfigError`."""
+def check_writable(path: Path, option: str = "--save") -> None:
+    """Refuse a place that cannot be written before an hour of work ends there; `ConfigError` in the option's name."""
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise ConfigError(f"--save {path}: the folder {folder} does not exist")
+        raise ConfigError(f"{option} {path}: the folder {folder} does not exist")
     if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        raise ConfigError(f"--save {path}: cannot be written")
+        raise ConfigError(f"{option} {path}: cannot be written")
 
 
 def save_report(
@@ -53,7 +53,12 @@ def save_report(
         page = render_report(head, [incident for incident in found if incident is not None], stores.evidence)
     finally:
         stores.close()
+    write_page(path, page)
+
+
+def write_page(path: Path, page: str, option: str = "--save") -> None:
+    """`ConfigError` when the file cannot be written."""
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--save {path}: {error.strerror}") from error
+        raise ConfigError(f"{option} {path}: {error.strerror}") from error

@@ -40,7 +40,7 @@ def watch_source(given: OneSource, settings: Settings, options: WatchOptions) ->
     site = build_site(given)
     if options.save is not None:
         check_writable(options.save)
-    expected_frames = _try_recording(site.cameras[0], settings)
+    expected_frames = try_recording(site.cameras[0], settings)
     started_at = datetime.now(UTC)
     pace = Pace(speed=options.speed, start_at=started_at if given.is_recording else None)
     tell_time = place_in(started_at) if given.is_recording else wall_clock(site.site.zone_info)
@@ -56,7 +56,7 @@ def watch_source(given: OneSource, settings: Settings, options: WatchOptions) ->
     return summary, interrupted or _status(summary)
 
 
-def _try_recording(camera: Camera, settings: Settings) -> int | None:
+def try_recording(camera: Camera, settings: Settings) -> int | None:
     """Open and close it, so that a bad file is refused before anything else; how many frames it promises.
 
     A live camera is left alone: the run keeps trying until it answers.
@@ -73,11 +73,16 @@ def _warnings(summary: RunSummary, expected_frames: int | None, *, was_interrupt
     warnings = [hide_credentials(failure) for failure in summary.failures]
     if was_interrupted:
         warnings.append("The run was stopped by hand before the source ended.")
-    elif expected_frames and summary.frames_read < _WHOLE * expected_frames:
-        warnings.append(
-            f"The file is cut short or damaged: {summary.frames_read} of {expected_frames} frames could be read."
-        )
+    elif cut := cut_short(summary.frames_read, expected_frames):
+        warnings.append(cut)
     return warnings
+
+
+def cut_short(frames_read: int, expected_frames: int | None) -> str:
+    """That a file gave fewer frames than it promised; empty when it did not."""
+    if not expected_frames or frames_read >= _WHOLE * expected_frames:
+        return ""
+    return f"The file is cut short or damaged: {frames_read} of {expected_frames} frames could be read."
 
 
 def _status(summary: RunSummary) -> int:

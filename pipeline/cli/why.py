@@ -6,18 +6,38 @@ reached, for that is how close the rule came to an alert.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from pipeline.cli.coverage import gaps_in_words
 from pipeline.cli.output import counted
+from pipeline.cli.why_words import (
+    DISABLED,
+    ELSEWHERE,
+    NOT_LONG,
+    NOT_PASSING,
+    ORDER,
+    number,
+    reached,
+    refusal_in_words,
+)
+from pipeline.contracts.coverage import ENDED, STOPPED, Layer
 from pipeline.contracts.decision import NO_RULE, DecisionCount, Gate
 from pipeline.contracts.incident import Incident, IncidentStatus
 from pipeline.contracts.rule import Rule
 from pipeline.store.gaps import Stretch
 
-_ORDER = list(Gate)
+_LATE = frozenset({"overloaded", "too late"})
+"""Reasons of frames that were dropped for want of time."""
+_SELDOM_FPS = 1.0
+"""What is looked at less often may pass between two looks: a walk through a zone takes some seconds."""
+_LEAST_MASKED = 0.01
+"""Share of a zone: less is an edge that it shares with a mask."""
+_BLIND_SHARE = 0.9
+"""Of the time asked for: from there on what the rule said of the rest is no answer."""
+_MEASURED = frozenset({Gate.PREDICATE, Gate.THRESHOLD, Gate.DWELL})
+"""Gates whose numbers say how near a rule was."""
 _TOLD = {
     IncidentStatus.PROVISIONAL: "still being verified",
     IncidentStatus.CONFIRMED: "confirmed",
@@ -44,6 +64,8 @@ class Question:
     """Asked for one rule only."""
     blind: Sequence[Stretch] = ()
     """When the camera was not watched in that time, as far as that is known."""
+    masked: Mapping[str, float] = field(default_factory=dict)
+    """How much of each zone lies under privacy masks, 0..1."""
 
     @property
     def at(self) -> str:
@@ -67,7 +89,7 @@ def chain(counts: Iterable[DecisionCount], rule_id: str | None = None) -> list[D
             continue
         key = (count.rule_id, count.gate, count.passed, count.reason)
         added[key] = _add(added[key], count) if key in added else count
-    return sorted(added.values(), key=lambda c: (_ORDER.index(c.gate), c.rule_id, not c.passed, -c.count, c.reason))
+    return sorted(added.values(), key=lambda c: (ORDER.index(c.gate), c.rule_id, not c.passed, -c.count, c.reason))
 
 
 def _add(one: DecisionCount, later: DecisionCount) -> DecisionCount:
@@ -97,21 +119,63 @@ def _rules_asked(question: Question) -> list[str]:
 
 def _answer(question: Question, rule_id: str) -> str:
     incidents = sorted((i for i in question.incidents if i.rule_id == rule_id), key=lambda i: i.opened_at)
-    if incidents:
-        return _alerted(question, incidents)
     rule = question.rules.get(rule_id)
     about = f"No alert for {rule_id} {question.at}" if rule_id else f"No alert {question.at}"
-    if rule is not None and not rule.enabled:
+    if incidents and _is_untold(incidents, rule):
+        return f"{about}: {_rejected(question, incidents[0])}."
+    if incidents:
+        return _alerted(question, incidents)
+    if rule is not None and not rule.enabled and not _was_judged(question, rule_id):
         return f"{about}: the rule is switched off (enabled: false)."
     if rule is not None and rule.health is not None:
         return f"{about}: nothing that the rule names lasted long enough.{_unwatched(question)}"
     links = chain(question.counts, rule_id)
     if links:
-        return f"{about}: {_hindrance(links, rule)}.{_unwatched(question)}"
+        return f"{about}: {_told(question, links, rule)}"
     if question.blind:
         gaps = gaps_in_words(question.blind, question.zone)
         return f"{about}: {question.camera_id} was not watched {gaps}."
     return f"{about}: nothing is known of {question.camera_id} then; Sightline was not watching it."
+
+
+def _told(question: Question, links: Sequence[DecisionCount], rule: Rule | None) -> str:
+    """What held up whatever came closest, and what could not be seen."""
+    judged = [link for link in links if link.reason not in _LATE] or links
+    furthest = max(map(reached, judged))
+    there = [link for link in judged if reached(link) == furthest]
+    closest = max((link for link in there if not link.passed), key=_closeness, default=None)
+    hindrance = _passed(there) if closest is None else refusal_in_words(closest, rule)
+    if furthest > ORDER.index(Gate.DWELL) or there[0].gate is Gate.SCHEDULE:
+        return f"{hindrance}.{_unwatched(question)}"
+    is_near = closest is not None and _is_near(closest)
+    if not is_near and _was_blind(question):
+        return f"{question.camera_id} was not watched {gaps_in_words(question.blind, question.zone)}."
+    missed = _overload(links) or _seldom(links)
+    if not missed and not is_near and not (closest and _presence(closest)) and there[0].gate is Gate.PREDICATE:
+        missed = _mostly_still(links)
+    if missed:  # the rule speaks of the other frames, where there are any
+        has_looked = furthest >= ORDER.index(Gate.PERCEPTION)
+        hindrance = f"{missed}; in those looked at, {hindrance}" if has_looked else missed
+    return f"{hindrance}{_masked(question, rule)}.{_unwatched(question)}"
+
+
+def _was_blind(question: Question) -> bool:
+    """Whether there were next to no pictures worth looking at, though the camera was to be watched."""
+    blind_seconds = sum(
+        gap.seconds for gap in question.blind if gap.layer is Layer.PICTURES and gap.reason not in (STOPPED, ENDED)
+    )
+    return blind_seconds >= _BLIND_SHARE * (question.end - question.start).total_seconds()
+
+
+def _masked(question: Question, rule: Rule | None) -> str:
+    """That nothing is ever seen in some of the rule's zones, for a mask lies over them."""
+    zones = dict.fromkeys(name for kind, _, name in (rule.names_used if rule else ()) if kind == "zone")
+    shares = [(name, question.masked.get(name, 0.0)) for name in zones]
+    return "".join(
+        f"; but {share:.0%} of {name} lies under a privacy mask, where nothing is seen"
+        for name, share in shares
+        if share >= _LEAST_MASKED
+    )
 
 
 def _unwatched(question: Question) -> str:
@@ -119,6 +183,24 @@ def _unwatched(question: Question) -> str:
     if not question.blind:
         return ""
     return f" But {question.camera_id} was not watched {gaps_in_words(question.blind, question.zone)}."
+
+
+def _was_judged(question: Question, rule_id: str) -> bool:
+    """Whether the rule was on then, whatever the site file says now."""
+    return any(count.rule_id == rule_id and count.reason != DISABLED for count in question.counts)
+
+
+def _is_untold(incidents: Sequence[Incident], rule: Rule | None) -> bool:
+    """Whether nobody was told of them: a rule that waits for the model, which said no."""
+    is_patient = rule is not None and rule.alert == "verified"
+    return is_patient and all(incident.status is IncidentStatus.REJECTED for incident in incidents)
+
+
+def _rejected(question: Question, incident: Incident) -> str:
+    opened = f"{incident.opened_at.astimezone(question.zone):%H:%M:%S}"
+    what = incident.candidate.facts[0].text if incident.candidate.facts else "its condition was met"
+    reason = f": {incident.assessment.reason.rstrip('.')}" if incident.assessment is not None else ""
+    return f"{what} at {opened}, but it was rejected{reason}"
 
 
 def _alerted(question: Question, incidents: Sequence[Incident]) -> str:
@@ -134,131 +216,62 @@ def _alerted(question: Question, incidents: Sequence[Incident]) -> str:
     return f"{first.rule_id} opened an incident at {opened}{more}: {what} ({verdict})."
 
 
-def _hindrance(links: Sequence[DecisionCount], rule: Rule | None) -> str:
-    """What the furthest gate that was reached had to say."""
-    furthest = max(links, key=lambda link: _ORDER.index(link.gate)).gate
-    there = [link for link in links if link.gate is furthest]
-    refused = [link for link in there if not link.passed]
-    if not refused:
-        total = sum(link.count for link in there)
-        return f"the {furthest.value} gate was passed {counted(total, 'time')}, and nothing followed in that time"
-    ahead = _mostly_still(links) if furthest is Gate.PREDICATE else ""
-    return ahead + _refusal(max(refused, key=_closeness), rule)
+def _passed(links: Sequence[DecisionCount]) -> str:
+    total = sum(link.count for link in links)
+    return f"the {links[0].gate.value} gate was passed {counted(total, 'time')}, and nothing followed in that time"
+
+
+def _num_perceived(links: Iterable[DecisionCount]) -> int:
+    """Frames that the models looked at."""
+    return sum(link.count for link in links if link.gate is Gate.PERCEPTION and link.reason not in _LATE)
+
+
+def _overload(links: Sequence[DecisionCount]) -> str:
+    """That frames were dropped because the machine was late; empty when none were."""
+    num_dropped = sum(link.count for link in links if link.reason in _LATE)
+    if not num_dropped:
+        return ""
+    num_looked_at = _num_perceived(links)
+    share = f"{num_dropped} of {counted(num_dropped + num_looked_at, 'frame')}"
+    return f"the machine was overloaded and dropped {share if num_looked_at else counted(num_dropped, 'frame')}"
+
+
+def _seldom(links: Sequence[DecisionCount]) -> str:
+    """That frames were passed over while something moved, since the camera is to be looked at now and then only."""
+    passed_over = [link for link in links if link.reason == "over camera rate"]
+    rate_fps = min((link.threshold for link in passed_over if link.threshold), default=_SELDOM_FPS)
+    if rate_fps >= _SELDOM_FPS:
+        return ""
+    num_passed_over = sum(link.count for link in passed_over)
+    return (
+        f"at one frame in {number(1 / rate_fps)} s (active_fps {rate_fps:g}) sampling looked at the camera "
+        f"{counted(_num_perceived(links), 'time')} and passed over {counted(num_passed_over, 'frame')} "
+        "while something moved"
+    )
 
 
 def _mostly_still(links: Sequence[DecisionCount]) -> str:
-    """A word ahead when most frames were never looked at because nothing moved: the rule speaks of the rest."""
+    """When most frames were never looked at because nothing moved: the rule speaks of the rest."""
     gate = [link for link in links if link.gate is Gate.SAMPLING]
     num_still = sum(link.count for link in gate if link.reason == "no motion")
     num_frames = sum(link.count for link in gate)
-    if 2 * num_still <= num_frames:
-        return ""
-    return f"nothing moved in {num_still} of {counted(num_frames, 'frame')}; in those looked at, "
+    return f"nothing moved in {num_still} of {counted(num_frames, 'frame')}" if 2 * num_still > num_frames else ""
 
 
-def _closeness(link: DecisionCount) -> tuple[float, int]:
-    """How near a refusal was to its threshold, then how common."""
-    if link.max_value is None or not link.threshold:
-        return 0.0, link.count
-    return link.max_value / link.threshold, link.count
+def _closeness(link: DecisionCount) -> tuple[float, int, int]:
+    """How near a refusal was to its threshold, then whether anything was there, then how common."""
+    return _share(link), _presence(link), link.count
 
 
-def _refusal(link: DecisionCount, rule: Rule | None) -> str:
-    words = _BY_REASON.get(link.reason) or _BY_GATE.get(link.gate)
-    return words(link, rule) if words else _plainly(link, rule)
+def _share(link: DecisionCount) -> float:
+    return link.max_value / link.threshold if link.max_value is not None and link.threshold else 0.0
 
 
-def _plainly(link: DecisionCount, _rule: Rule | None) -> str:
-    """Any reason, with its numbers."""
-    detail = f" ({link.detail})" if link.detail else ""
-    numbers = f", {_number(link.max_value)} at most{_needs(link)}" if link.max_value is not None else ""
-    return f"{link.reason}{numbers}{detail}"
+def _is_near(link: DecisionCount) -> bool:
+    """Whether what counts was there, or a measure above nothing: then this refusal is the answer."""
+    return _presence(link) == 2 or (link.gate in _MEASURED and _share(link) > 0)
 
 
-def _needs(link: DecisionCount, unit: str = "") -> str:
-    return f" (needs {_number(link.threshold)}{unit})" if link.threshold is not None else ""
-
-
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.1f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.2g}"
-
-
-def _place(rule: Rule | None) -> str:
-    """The zone or line that a rule is about."""
-    track = rule.track if rule else None
-    name = (track.enters or track.leaves or track.inside or track.crosses) if track else None
-    return name or (rule.zone if rule else None) or ""
-
-
-def _in_place(rule: Rule | None) -> str:
-    return f" in {_place(rule)}" if _place(rule) else ""
-
-
-def _nothing_did(link: DecisionCount, rule: Rule | None) -> str:
-    """`nothing entered door`."""
-    return f"{link.reason} {_place(rule)}".rstrip()
-
-
-def _camera(link: DecisionCount, _rule: Rule | None) -> str:
-    return f"the camera was not to be read: {link.detail or link.reason}"
-
-
-def _verification(link: DecisionCount, _rule: Rule | None) -> str:
-    return f"it was met, but the model rejected it: {link.detail or link.reason}"
-
-
-def _delivery(link: DecisionCount, _rule: Rule | None) -> str:
-    return f"it was met, but could not be delivered: {link.detail or link.reason}"
-
-
-def _schedule(link: DecisionCount, _rule: Rule | None) -> str:
-    return f"the rule is off at that time, by its schedule{f' ({link.detail})' if link.detail else ''}"
-
-
-def _threshold(link: DecisionCount, _rule: Rule | None) -> str:
-    if link.max_value is None:
-        return _plainly(link, _rule)
-    return f"the score was {link.max_value:.2f} at most (needs {link.threshold or 0:.2f})"
-
-
-def _dwell(link: DecisionCount, _rule: Rule | None) -> str:
-    return f"it was met, but for {_number(link.max_value)} s at most{_needs(link, ' s')}"
-
-
-def _cooldown(link: DecisionCount, _rule: Rule | None) -> str:
-    since = f" {_number(link.max_value)} s before at most" if link.max_value is not None else " shortly before"
-    return f"it was met, but the last alert had gone out{since} (cooldown {_number(link.threshold)} s)"
-
-
-Words = Callable[[DecisionCount, Rule | None], str]
-_BY_REASON: dict[str, Words] = {
-    "no motion": lambda link, _rule: f"nothing moved in {counted(link.count, 'frame')} looked at",
-    "overloaded": lambda link, _rule: f"the machine was overloaded and dropped {counted(link.count, 'frame')}",
-    "nothing found": lambda link, _rule: f"the detector found nothing in {counted(link.count, 'frame')}",
-    "rule disabled": lambda _link, _rule: "the rule is switched off (enabled: false)",
-    "nothing entered": _nothing_did,
-    "nothing left": _nothing_did,
-    "nothing crossed": _nothing_did,
-    "nothing inside": lambda _link, rule: f"nothing that counts was{_in_place(rule) or ' inside'}",
-    "not long enough": lambda link, rule: (
-        f"nothing stayed{_in_place(rule)} longer than {_number(link.max_value)} s{_needs(link, ' s')}"
-    ),
-    "nothing left alone for so long": lambda link, _rule: (
-        f"nothing was left alone longer than {_number(link.max_value)} s{_needs(link, ' s')}"
-    ),
-    "too few": lambda link, rule: (
-        f"at most {_number(link.max_value)} at once{_in_place(rule)} (needs more than {_number(link.threshold)})"
-    ),
-    "nothing fast enough": lambda link, _rule: (
-        f"nothing moved faster than {_number(link.max_value)} of its own heights a second{_needs(link)}"
-    ),
-}
-_BY_GATE: dict[Gate, Words] = {
-    Gate.CAMERA: _camera,
-    Gate.SCHEDULE: _schedule,
-    Gate.THRESHOLD: _threshold,
-    Gate.DWELL: _dwell,
-    Gate.COOLDOWN: _cooldown,
-    Gate.VERIFICATION: _verification,
-    Gate.DELIVERY: _delivery,
-}
+def _presence(link: DecisionCount) -> int:
+    """2 where what counts was in the rule's place, 1 where it was seen elsewhere, 0 where it was not seen."""
+    return {NOT_LONG: 2, NOT_PASSING: 2, ELSEWHERE: 1}.get(link.reason, 0)

@@ -67,6 +67,7 @@ def why(
             rules=_rules(site, camera, rule),
             rule_id=rule,
             blind=_blind(stores, camera, rule, start, end, has_counts=bool(counts)),
+            masked=_masked(site, camera),
         )
         if as_json:
             say_json(_for_script(question))
@@ -111,6 +112,16 @@ def _rules(site_path: Path | None, camera_id: str, rule_id: str | None) -> dict[
     if rule_id not in rules:
         raise ConfigError(f"rule {rule_id} does not look at camera {camera_id}; see its cameras: in {site_path}")
     return {rule_id: rules[rule_id]}
+
+
+def _masked(site_path: Path | None, camera_id: str) -> dict[str, float]:
+    """Zones of the camera that its privacy masks cover, with the share, 0..1."""
+    camera = load_site(site_path).camera(camera_id) if site_path else None
+    if camera is None or not camera.masks:
+        return {}
+    from pipeline.ingest.privacy import masked_share
+
+    return {name: masked_share(camera.masks, zone) for name, zone in camera.zones.items()}
 
 
 def _no_such(kind: str, name: str, known: list[str], path: Path) -> str:

@@ -15,7 +15,7 @@ from pipeline.contracts.observation import Observation
 from pipeline.contracts.rule import ANY_OBJECT, Rule
 from pipeline.events.boundary import Boundary, Passage, boundary_of
 from pipeline.events.left_behind import LeftBehind
-from pipeline.events.reading import Among, Predicate, Reading, moment, seconds_text
+from pipeline.events.reading import ELSEWHERE, NOT_PASSING, Among, Predicate, Reading, moment, seconds_text
 from pipeline.events.tracks import Track, TrackBook
 from pipeline.events.zones import Area, Edge, Shapes
 
@@ -98,7 +98,8 @@ class Passes:
         """Met while a wanted passage has just become certain."""
         passages = self._boundary.update(book.visible, book.forgotten)
         facts = tuple(self._fact(passage, book) for passage in passages if self._counts(passage))
-        return Reading(float(bool(facts)), reason=f"nothing {self._past}", facts=facts)
+        reason = _whereabouts(self._boundary, self._among, book) or f"nothing {self._past}"
+        return Reading(float(bool(facts)), reason=reason, facts=facts)
 
     def _counts(self, passage: Passage) -> bool:
         slack = self._boundary.band_px(passage.track)
@@ -133,6 +134,10 @@ class Inside:
             else:
                 self._since_seconds.pop(track.key, None)
         inside = [track for track in book.present if track.key in self._since_seconds]
+        if not inside:
+            is_elsewhere = _whereabouts(self._boundary, self._among, book) == ELSEWHERE
+            limit = 1.0 if self._limit_seconds is None else self._limit_seconds
+            return Reading(0.0, 0.0, limit, ELSEWHERE if is_elsewhere else "nothing inside")
         return self._presence(inside, book) if self._limit_seconds is None else self._stay(inside, book)
 
     def _came_seconds(self, track: Track, book: TrackBook) -> float:
@@ -150,7 +155,7 @@ class Inside:
             )
             for track in inside
         )
-        return Reading(float(len(inside)), float(len(inside)), 1.0, "nothing inside", facts)
+        return Reading(float(len(inside)), float(len(inside)), 1.0, facts=facts)
 
     def _stay(self, inside: list[Track], book: TrackBook) -> Reading:
         limit = self._limit_seconds or 0.0
@@ -170,8 +175,6 @@ class Inside:
             for track, seconds in zip(inside, stayed, strict=True)
             if seconds >= limit
         )
-        if not inside:
-            return Reading(0.0, 0.0, limit, "nothing inside")
         longest = max(stayed)
         score = min(longest / limit, 1.0) if limit > 0 else 1.0
         return Reading(score, longest, limit, "not long enough", facts)
@@ -245,6 +248,14 @@ class FasterThan:
             track_id=track.track_id,
             position=track.foot,
         )
+
+
+def _whereabouts(boundary: Boundary, among: Among, book: TrackBook) -> str:
+    """Where the things that count are seen, as a reason; empty when none are."""
+    inside = [boundary.is_positive(track) for track in book.visible if among.has_label(track)]
+    if not inside:
+        return ""
+    return NOT_PASSING if any(inside) else ELSEWHERE
 
 
 def _direction(passage: Passage) -> str:

@@ -16,6 +16,11 @@ from pipeline.events.boundary import boundary_of
 from pipeline.events.tracks import Track, TrackBook
 from pipeline.events.zones import Area, Point
 
+ELSEWHERE = "only elsewhere"
+"""Why a rule about a zone is not met: what counts is seen, none of it in there."""
+NOT_PASSING = "inside, not passing"
+"""The same: what counts is in there, and was not seen going in or out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -227,7 +227,9 @@ class RuleMachine:
 
     def _held_up(self, moment: Moment, reading: Reading) -> Decision | None:
         if self._scheduled_since is None:
-            return self._refusal(moment, Gate.SCHEDULE, "out of schedule")
+            # With the score, so that the ledger knows whether it was met all the same.
+            score = self.score if reading.score is not None else None
+            return self._refusal(moment, Gate.SCHEDULE, "out of schedule", score, self.threshold)
         if self._met_since is None:
             return self._decision(moment, reading, self._gate, False, reading.reason)
         met_seconds = moment.seconds - self._met_since.seconds

@@ -19,6 +19,8 @@ from pipeline.ingest.faces import FaceBlur, FaceFinder
 from pipeline.jpeg import pixels_of
 
 _ONNX = "onnx:"
+_CANVAS_SIDE_PX = 512
+"""Of the square on which masks and zones are compared: a share is right to about a hundredth."""
 
 
 class PrivacyMask:
@@ -41,6 +43,13 @@ class PrivacyMask:
         for polygon in self._polygons:
             cv2.fillPoly(kept, [np.rint(polygon * (width, height)).astype(np.int32)], (0,))
         return kept
+
+
+def masked_share(masks: Sequence[Polygon], zone: Polygon) -> float:
+    """How much of a zone lies under masks, 0..1."""
+    white: Image = np.full((_CANVAS_SIDE_PX, _CANVAS_SIDE_PX, 3), 255, np.uint8)
+    hidden, inside = (PrivacyMask(polygons).apply(white)[..., 0] == 0 for polygons in (masks, (zone,)))
+    return float((hidden & inside).sum() / max(inside.sum(), 1))
 
 
 class PrivacyFilter:

@@ -116,9 +116,11 @@ class CoverageBook:
     def closed(self, camera_id: str, at: datetime | None = None, reason: str = STOPPED) -> None:
         """Nobody reads or judges this camera any more, as asked or because it ended; at once, unless `at` is given."""
         with self._lock:
-            for layer in Layer:
-                if track := self._tracks.pop((camera_id, layer), None):
-                    track.leave(at, reason)
+            pictures, rules = (self._tracks.pop((camera_id, layer), None) for layer in Layer)
+            if pictures and rules:
+                rules.catch_up(pictures)
+            for track in filter(None, (pictures, rules)):
+                track.leave(at, reason)
 
     def forget(self, camera_id: str) -> None:
         """The camera is another process's now; what was told of it stays."""

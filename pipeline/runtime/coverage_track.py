@@ -54,6 +54,11 @@ class CoverageTrack:
         elif self._start is None or self._told is None or not self._start <= at <= self._told:
             self._begin_anew(at)
 
+    def catch_up(self, other: CoverageTrack) -> None:
+        """Nothing was missed up to where `other` is, if that is no longer than a silence may be."""
+        if self._start is not None and self._told and other._told and self._follows(other._told, self._told):
+            self._told = other._told
+
     def begin(self, reason: str, since: datetime, detail: str) -> None:
         """A condition blinds."""
         if reason in self._conditions:

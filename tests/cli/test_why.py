@@ -9,13 +9,22 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pipeline.cli.why import Question, answers, chain
+from pipeline.contracts.coverage import Layer
 from pipeline.contracts.decision import NO_RULE, DecisionCount, Gate
 from pipeline.contracts.incident import IncidentStatus
 from pipeline.contracts.rule import Rule
+from pipeline.store.gaps import Stretch
 from tests.support.cli import START, count, incident
 
 MINUTE = timedelta(minutes=1)
-LOITERING = Rule.model_validate({"id": "loitering", "track": {"object": "any", "inside": "fence", "longer_than": 45}})
+LOITERING = Rule.model_validate(
+    {
+        "id": "loitering",
+        "track": {"object": "any", "inside": "fence", "longer_than": 45},
+        "schedule": "sat 22:00-06:00",
+        "alert": "verified",
+    }
+)
 ASKED = Question("yard", START, START + MINUTE, ZoneInfo("Europe/Berlin"), (), (), {"loitering": LOITERING})
 
 LOOKED = count(Gate.SAMPLING, "motion", passed=True, rule=NO_RULE, count=50)
@@ -39,7 +48,57 @@ NO_ALERT = [
         [LOOKED, STILL, count(Gate.PREDICATE, "nothing inside")],
         "nothing moved in 550 of 600 frames; in those looked at, nothing that counts was in fence",
     ),
-    ("out of schedule", [LOOKED, count(Gate.SCHEDULE, "out of schedule")], "the rule is off at that time"),
+    (
+        "some frames overloaded",
+        [
+            LOOKED,
+            count(Gate.PERCEPTION, "nothing found", rule=NO_RULE, count=10, max_value=0.1, threshold=0.5),
+            count(Gate.PERCEPTION, "overloaded", rule=NO_RULE, count=30),
+            count(Gate.PREDICATE, "nothing inside", count=10),
+        ],
+        "the machine was overloaded and dropped 30 of 40 frames; in those looked at, nothing that counts was in fence",
+    ),
+    (
+        "never sampled while something moved",
+        [STILL, count(Gate.SAMPLING, "over camera rate", rule=NO_RULE, count=30, threshold=0.1)],
+        "at one frame in 10 s (active_fps 0.1) sampling looked at the camera 0 times and passed over 30 frames",
+    ),
+    (
+        "sampled as usual",
+        [
+            LOOKED,
+            count(Gate.SAMPLING, "over camera rate", rule=NO_RULE, count=300, threshold=2.0),
+            count(Gate.PREDICATE, "nothing inside"),
+        ],
+        ": nothing that counts was in fence.",
+    ),
+    ("out of schedule", [LOOKED, count(Gate.SCHEDULE, "out of schedule")], ": the rule is off at that time"),
+    (
+        "met before the schedule began",
+        [
+            count(Gate.SCHEDULE, "out of schedule", max_value=1.0, min_value=0.0, threshold=1.0),
+            count(Gate.PREDICATE, "nothing inside", count=90),
+        ],
+        "it was met, but the rule is off at that time, by its schedule (on sat 22:00-06:00)",
+    ),
+    (
+        "elsewhere",
+        [LOOKED, STILL, count(Gate.PREDICATE, "nothing inside", count=40), count(Gate.PREDICATE, "only elsewhere")],
+        ": something that counts was seen in 1 frame, but never in fence.",
+    ),
+    (
+        "there, but not long",
+        [
+            count(Gate.PREDICATE, "only elsewhere", count=40),
+            count(Gate.PREDICATE, "not long enough", max_value=0.0, threshold=45.0),
+        ],
+        ": nothing stayed in fence longer than 0 s (needs 45 s).",
+    ),
+    (
+        "there, but not seen coming",
+        [count(Gate.PREDICATE, "only elsewhere", count=40), count(Gate.PREDICATE, "inside, not passing", count=9)],
+        ": something that counts was in fence in 9 frames, but was not seen entering it.",
+    ),
     ("nothing there", [LOOKED, count(Gate.PREDICATE, "nothing inside")], "nothing that counts was in fence"),
     (
         "too short",
@@ -92,10 +151,20 @@ def test_an_alert_is_told_with_its_facts() -> None:
 
 
 def test_a_rejected_alert_says_what_the_model_said() -> None:
-    """A verdict of no is the reason why nobody was bothered."""
+    """One that was told at once, or may have been, is named with its verdict."""
     seen = incident(3.0, status=IncidentStatus.REJECTED, reason="it is a cat")
-    (sentence,) = answers(replace(ASKED, incidents=[seen]))
+    (sentence,) = answers(replace(ASKED, incidents=[seen], rules={}))
     assert "(rejected: it is a cat)" in sentence
+
+
+def test_a_rejected_alert_of_a_rule_that_waits_for_the_model_was_none() -> None:
+    """A verdict of no is the reason why nobody was bothered."""
+    seen = incident(3.0, status=IncidentStatus.REJECTED, reason="it is a cat.")
+    (sentence,) = answers(replace(ASKED, incidents=[seen]))
+    assert sentence == (
+        "No alert for loitering at 22:14: moving 7 stayed in fence for 47 s (limit 45 s) at 22:14:03, "
+        "but it was rejected: it is a cat."
+    )
 
 
 def test_an_incident_still_open_is_why_no_second_one_came() -> None:
@@ -110,6 +179,33 @@ def test_a_rule_that_is_off_says_so() -> None:
     off = {"loitering": LOITERING.model_copy(update={"enabled": False})}
     (sentence,) = answers(replace(ASKED, rules=off))
     assert "switched off" in sentence
+
+
+def test_a_rule_that_was_on_then_is_not_said_to_have_been_off() -> None:
+    """What the ledger has of that time counts, not what the site file says now."""
+    off = {"loitering": LOITERING.model_copy(update={"enabled": False})}
+    (sentence,) = answers(replace(ASKED, rules=off, counts=[count(Gate.PREDICATE, "nothing inside")]))
+    assert sentence.endswith("nothing that counts was in fence.")
+
+
+def test_a_mask_over_the_zone_is_told() -> None:
+    """Where nothing can be seen, that nothing was seen is half the answer."""
+    asked = replace(ASKED, counts=[count(Gate.PREDICATE, "nothing inside")], masked={"fence": 0.4, "door": 1.0})
+    (sentence,) = answers(asked)
+    assert sentence.endswith("was in fence; but 40% of fence lies under a privacy mask, where nothing is seen.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason", "is_all"),
+    [(56, "black", True), (40, "black", False), (56, "ended", False)],
+    ids=["nearly all", "partly", "after the recording"],
+)
+def test_blindness_is_the_answer_where_it_is_nearly_all_of_the_time(seconds: int, reason: str, is_all: bool) -> None:
+    """Else it is added to what the rule said of the rest."""
+    gap = Stretch(START, START + timedelta(seconds=seconds), reason, layer=Layer.PICTURES)
+    (sentence,) = answers(replace(ASKED, counts=[count(Gate.PREDICATE, "nothing inside")], blind=[gap]))
+    assert ("nothing that counts" not in sentence) == is_all
+    assert "yard was not watched" in sentence
 
 
 def test_a_rule_about_the_camera_is_not_answered_by_what_the_camera_saw() -> None:

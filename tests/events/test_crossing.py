@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.contracts.candidate import Fact
-from tests.support.events import Actor, at, film, opened, play, rule, stage
+from tests.support.events import Actor, DecisionLog, at, film, opened, play, rule, stage
 
 ACROSS = [(0.0, 300.0, 300.0), (4.0, 468.0, 300.0)]
 """Over x = 384 at 2.0 s, at 42 px a second."""
@@ -171,3 +171,22 @@ def test_a_sighting_before_the_tracker_was_sure_counts() -> None:
     first = replace(observations[0], regions=unsure)
     candidates = play(stage(rule(track=CROSSES)), [first, *observations[1:]])
     assert len(opened(candidates)) == 1
+
+
+@pytest.mark.parametrize(
+    ("corners", "reasons"),
+    [
+        ([(0.0, 50.0, 300.0), (6.0, 120.0, 300.0)], {"only elsewhere"}),
+        ([(0.0, 300.0, 300.0), (6.0, 400.0, 300.0)], {"inside, not passing"}),
+        ([(20.0, 0.0, 0.0), (21.0, 0.0, 0.0)], {"nothing entered"}),
+    ],
+    ids=["outside", "inside from the first", "not there"],
+)
+def test_the_ledger_knows_where_those_were_that_did_not_enter(
+    corners: list[tuple[float, float, float]], reasons: set[str]
+) -> None:
+    """What counts was outside, inside already, or not there at all: what does not count is not there."""
+    log, cat = DecisionLog(), Actor([(0.0, 300.0, 300.0), (6.0, 300.0, 300.0)], track_id=8, label="cat")
+    entry = rule(track={"object": "person", "enters": "square"})
+    play(stage(entry, sink=log), film(6, 5, Actor(corners), cat))
+    assert set(log.reasons()) == reasons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.events import Actor, at, closed, film, opened, play, rule, stage
+from tests.support.events import Actor, DecisionLog, at, closed, film, opened, play, rule, stage
 
 VISIT = [(0.0, 100.0, 300.0), (5.0, 300.0, 300.0), (15.0, 300.0, 300.0), (20.0, 100.0, 300.0)]
 """In the square (x > 192) from 2.3 s to 17.7 s."""
@@ -38,6 +38,13 @@ def test_longer_than_opens_at_the_limit() -> None:
 def test_a_short_stay_is_not_longer_than() -> None:
     """Fifteen seconds are not twenty."""
     assert _both(INSIDE | {"longer_than": "20s"}, Actor(VISIT), seconds=25) == ([], [])
+
+
+def test_the_ledger_knows_who_stood_beside_the_zone() -> None:
+    """Before and after the visit somebody is seen, only not in there; who is gone is not."""
+    log = DecisionLog()
+    play(stage(rule(track=INSIDE | {"longer_than": "20s"}), sink=log), film(25, 5, Actor(VISIT)))
+    assert set(log.reasons()) == {"only elsewhere", "not long enough", "nothing inside"}
 
 
 def test_different_people_do_not_add_up() -> None:

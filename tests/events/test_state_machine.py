@@ -172,7 +172,7 @@ def test_a_clock_set_back_does_not_silence_a_rule() -> None:
             11,
             60,
         ),
-        (LASTING | {"schedule": "01:00-02:00"}, [(0, 1.0)], Gate.SCHEDULE, "out of schedule", None, None),
+        (LASTING | {"schedule": "01:00-02:00"}, [(0, 1.0)], Gate.SCHEDULE, "out of schedule", 1.0, 1.0),
         (WORDS, [(0, 0.3)], Gate.THRESHOLD, "not met", 0.3, 0.6),
     ],
     ids=["predicate", "dwell", "cooldown", "schedule", "threshold"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.ingest.privacy import PrivacyFilter
+from pipeline.ingest.privacy import PrivacyFilter, masked_share
 from tests.support.ingest import START, camera
 
 UPPER_HALF = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5))
@@ -30,6 +30,17 @@ def test_a_mask_is_black_and_read_only() -> None:
     assert not hidden[:50].any()
     assert (hidden[51:] == 200).all()
     assert not hidden.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "right", "bottom", "share"),
+    [(0.2, 0.1, 0.8, 0.4, 1.0), (0.2, 0.25, 0.8, 0.75, 0.5), (0.0, 0.6, 1.0, 1.0, 0.0)],
+    ids=["all", "half", "none"],
+)
+def test_the_share_of_a_zone_under_masks(left: float, top: float, right: float, bottom: float, share: float) -> None:
+    """Right to a hundredth."""
+    zone = ((left, top), (right, top), (right, bottom), (left, bottom))
+    assert masked_share((UPPER_HALF, UPPER_HALF), zone) == pytest.approx(share, abs=0.01)
 
 
 def test_blur_without_a_model_is_refused() -> None:

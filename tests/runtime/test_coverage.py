@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.clock import ManualClock
 from pipeline.contracts.camera import Camera
-from pipeline.contracts.coverage import Interval, Layer
+from pipeline.contracts.coverage import ENDED, Interval, Layer
 from pipeline.errors import TransientError
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds
 
@@ -204,6 +204,26 @@ def test_a_clean_stop_is_told(book: CoverageBook, store: ShelfStore) -> None:
     book.flush()
     assert store.told() == [(0, 1, ""), (1, 6, "black"), (6, 6.000001, "stopped"), (100, 101, "")]
     assert store.told(Layer.RULES) == [(1, 6, "stopped")]
+
+
+def test_rules_are_judged_up_to_the_end_of_a_recording(book: CoverageBook, store: ShelfStore) -> None:
+    """While nothing moves they are judged seldom: the last frames had nothing for them, and are no hole."""
+    see(book, *range(10))
+    for moment in (0, 5):
+        book.judged(CAMERA, at(moment))
+    book.closed(CAMERA, reason=ENDED)
+    book.flush()
+    assert store.told(Layer.RULES) == store.told() == [(0, 9, ""), (9, 9.000001, "ended")]
+
+
+def test_rules_that_were_left_behind_are_not_said_to_have_been_judged(book: CoverageBook, store: ShelfStore) -> None:
+    """Longer than a silence may be, it is a hole."""
+    see(book, *range(40))
+    for moment in (0, 5):
+        book.judged(CAMERA, at(moment))
+    book.closed(CAMERA, reason=ENDED)
+    book.flush()
+    assert store.told(Layer.RULES) == [(0, 5, ""), (5, 5.000001, "ended")]
 
 
 def test_a_store_that_is_away_loses_nothing(book: CoverageBook, store: ShelfStore) -> None:

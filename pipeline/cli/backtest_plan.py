@@ -1,0 +1,169 @@
+"""From a site file and the options of `sightline backtest` to the rules that are tried and the recordings for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from pipeline.app.backtest import Take
+from pipeline.cli.configuration import LogLevel, settings_for
+from pipeline.cli.times import read_moment
+from pipeline.cli.watching import try_recording
+from pipeline.contracts.camera import Camera
+from pipeline.contracts.rule import Rule
+from pipeline.errors import ConfigError
+from pipeline.ingest.source import is_live
+from pipeline.settings import Settings
+from pipeline.site import NO_MODEL, Site, load_site
+from pipeline.telemetry import hide_credentials
+
+_NO_DAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
+"""When recordings of no known time are from: the same in every backtest, so that two can be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asked for."""
+
+    rules: tuple[str, ...]
+    cameras: tuple[str, ...]
+    """`CAMERA=FILE`."""
+    sources: tuple[str, ...]
+    """Files for every camera that a rule looks at."""
+    start: str | None
+    verifies: bool
+    log_level: LogLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One site file, ready to be tried."""
+
+    path: Path
+    site: Site
+    """Without channels, and with the rules that are tried alone."""
+    settings: Settings
+    takes: tuple[Take, ...]
+    expected_frames: dict[str, int | None]
+    """Take to what its file promises."""
+    start_at: datetime
+    notes: tuple[str, ...]
+    """What a reader of the figures must know."""
+
+    @property
+    def calls(self) -> dict[str, tuple[str, str]]:
+        """Take to its file's name without ending, and its camera: how a truth may call it."""
+        return {take.name: (_stem(take), take.camera.id) for take in self.takes}
+
+
+def make_plans(paths: Sequence[Path], wanted: Wanted) -> list[Plan]:
+    """Read, check and open everything once; `ConfigError` for whatever cannot be tried.
+
+    A rule that is named need not be in every site file.
+    """
+    sites = [load_site(path) for path in paths]
+    known = {rule.id for site in sites for rule in site.all_rules}
+    for name in wanted.rules:
+        if name not in known:
+            raise ConfigError(no_such("rule", name, sorted(known), paths[0]))
+    return [_plan(path, site, wanted) for path, site in zip(paths, sites, strict=True)]
+
+
+def _plan(path: Path, given: Site, wanted: Wanted) -> Plan:
+    notes: list[str] = []
+    site = _site(given, _rules(given, path, wanted.rules), wanted, notes)
+    takes = tuple(_takes(site, path, wanted))
+    settings = settings_for(given, log_level=wanted.log_level)
+    # A bad file is refused before an hour of work on others.
+    expected = {take.name: try_recording(take.camera, settings) for take in takes}
+    if wanted.start is None:
+        start_at = _NO_DAY
+    else:
+        moment = read_moment(wanted.start, datetime.now(UTC), given.site.zone_info)
+        start_at = moment.at
+        notes += [moment.note] if moment.note else []
+    return Plan(path, site, settings, takes, expected, start_at, tuple(notes))
+
+
+def _rules(site: Site, path: Path, names: Sequence[str]) -> tuple[Rule, ...]:
+    """Those named, though they be switched off; without names all that are on and look at pictures."""
+    seeing = [rule for rule in site.rules if rule.health is None]
+    if not names:
+        found = tuple(rule for rule in seeing if rule.enabled)
+        if not found:
+            raise ConfigError(f"{path} has no rule to try: none that is enabled and looks at pictures")
+        return found
+    for name in names:
+        rule = site.rule(name)
+        if rule is not None and rule.health is not None:
+            raise ConfigError(f"rule {name} is about the camera's health, of which a recording says nothing")
+    found = tuple(rule.model_copy(update={"enabled": True}) for rule in seeing if rule.id in names)
+    if not found:
+        raise ConfigError(no_such("rule", names[0], [rule.id for rule in seeing], path))
+    return found
+
+
+def _site(given: Site, rules: Sequence[Rule], wanted: Wanted, notes: list[str]) -> Site:
+    """The site to try: nobody is told, and nothing is promised that a recording cannot keep."""
+    update: dict[str, object] = {"channels": {}}
+    tried = [rule.model_copy(update={"notify": ()}) for rule in rules]
+    if wanted.start is None and any(rule.schedule for rule in tried):
+        notes.append("schedules are left aside: the time of day is not known; give it with --start")
+        tried = [rule.model_copy(update={"schedule": ()}) for rule in tried]
+    if not wanted.verifies and given.models.vlm != NO_MODEL:
+        notes.append("no model was asked (--no-verify): what it would have rejected counts as alerts")
+        update["models"] = given.models.model_copy(update={"vlm": NO_MODEL})
+    return given.model_copy(update={**update, "rules": tuple(tried)})
+
+
+def _takes(site: Site, path: Path, wanted: Wanted) -> Iterator[Take]:
+    """Every file as every camera it is for; equal names are numbered."""
+    if not wanted.cameras and not wanted.sources:
+        raise ConfigError("which recordings? name them with --camera CAMERA=FILE, or --source FILE for every camera")
+    pairs = list(_pairs(site, path, wanted))
+    num_seen: Counter[str] = Counter()
+    for camera, file in pairs:
+        recorded = camera.model_copy(update={"url": SecretStr(file), "fallback_url": None})
+        take = Take("", recorded)
+        if is_live(recorded):
+            raise ConfigError(
+                f"{hide_credentials(file)} is a live camera; a backtest reads recordings, `sightline run` live cameras"
+            )
+        name = f"{camera.id}/{_stem(take)}"
+        num_seen[name] += 1
+        yield replace(take, name=name if num_seen[name] == 1 else f"{name}#{num_seen[name]}")
+
+
+def _pairs(site: Site, path: Path, wanted: Wanted) -> Iterator[tuple[Camera, str]]:
+    for text in wanted.cameras:
+        camera_id, equals, file = text.partition("=")
+        if not equals or not file:
+            raise ConfigError(f"expected --camera CAMERA=FILE, such as yard=clip.mp4; got {hide_credentials(text)!r}")
+        camera = site.camera(camera_id)
+        if camera is None:
+            raise ConfigError(no_such("camera", camera_id, [one.id for one in site.cameras], path))
+        if not site.rules_for(camera):
+            raise ConfigError(f"no rule that is tried looks at camera {camera_id}; see cameras: in {path}")
+        yield camera, file
+    looking = [camera for camera in site.cameras if site.rules_for(camera)]
+    yield from ((camera, file) for file in wanted.sources for camera in looking)
+
+
+def _stem(take: Take) -> str:
+    """`walk` of `clips/walk.mp4`; of a rendered scene all that tells it from another."""
+    source = take.source
+    return source.partition(":")[2] if source.startswith("synthetic:") else Path(source).stem
+
+
+def no_such(kind: str, name: str, known: Iterable[str], path: Path) -> str:
+    """That the site file has no such thing, with the name that was meant, if one is near."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names) or 'none'}"
+    return f"{path} has no {kind} {name!r} ({hint})"
