@@ -11,8 +11,9 @@ from pipeline.ingest.capture import LiveCapture
 from pipeline.ingest.timing import CaptureClock
 from pipeline.settings import IngestSettings
 
-_LEAST_PATIENCE = 0.6
-"""Share of the read timeout that is always waited, so that one frame in half of it is no stall, late as each is."""
+_REPEATED_LATENESS = 1.2
+"""A camera whose last frame was so late may be one whose frames are far apart: the next is waited for that much longer
+than this one was late."""
 _FAREWELL_SECONDS = 0.15
 """How long `close` waits for the grabbing thread to tell the camera goodbye."""
 
@@ -79,8 +80,8 @@ class LiveSource:
     def _patience_seconds(self) -> float:
         """The read timeout, less what the camera has been silent for already: FFmpeg holds a picture back until the
         next one begins, or until it gives up, and gives the last one away then."""
-        timeout = self._settings.read_timeout
-        return max(timeout - self._progress.late_seconds, _LEAST_PATIENCE * timeout)
+        timeout, late = self._settings.read_timeout, self._progress.late_seconds
+        return max(timeout - late, min(timeout, _REPEATED_LATENESS * late))
 
     def _stalled(self) -> str:
         seconds = self._settings.read_timeout
