@@ -99,7 +99,9 @@ class Kept:
         """What the command says to it, after `No alert for … at …: `."""
         asked = ("--camera", camera, "--rule", rule, "--at", self.minute.isoformat(), "--window", window)
         site = ("--site", str(self.folder / "site.yaml")) if with_site else ()
-        result = CliRunner().invoke(app, ["why", *asked, "--data-dir", str(self.folder / "data"), *site])
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(
+            app, ["why", *asked, "--data-dir", str(self.folder / "data"), *site]
+        )
         structlog.reset_defaults()  # it logs to the runner's standard error, which is closed by now
         assert result.exit_code == 0, result.output
         sentence = result.stdout.split("\ngate ")[0].replace("\n", " ").strip()
