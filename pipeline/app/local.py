@@ -137,32 +137,14 @@ class _Wiring:
     def runtime(self) -> LocalRuntime:
         """The whole graph."""
         settings = self.settings
-        model = load_model(
-            self.site.models.vlm,
-            settings.reasoning,
-            api_key=self.site.models.vlm_api_key.get_secret_value() if self.site.models.vlm_api_key else None,
-        )
-        reasoner = VlmReasoner(model, settings.reasoning, self.clock) if model else None
-        encoder = load_encoder(self.site.models.encoder, settings.perception)
-        detector = load_detector(self.site.models.detector, settings.perception)
-        vision = LocalVision(detector, encoder, settings.perception)
-        vision.warm_up()  # Before the event stage is made: it encodes the words of its rules.
-        events = EventStage(
-            tuple((camera, self.site.rules_for(camera)) for camera in self.site.cameras),
-            settings.events,
-            self.site.site.zone_info,
-            vision.words,
-            self.ledger,
-            last_alerts=self.stores.incidents.last_alerts(),
-            model_ids=vision.model_ids,
-        )
+        reasoner, vision = self._reasoner(), self._vision()
         evidence = self._evidence()
         self.verifier = self._verifier(reasoner)
         stations = {camera.id: self._station(camera) for camera in self.site.cameras}
         watch = WatchLoop(
             self.inbox,
             PerceptionStage(vision, settings.perception, self.ledger),
-            events,
+            self._events(vision),
             self.recorder,
             evidence,
             {camera_id: station.sampling.ring for camera_id, station in stations.items()},
@@ -198,6 +180,30 @@ class _Wiring:
             on_close=(*on_close, self.delivery.close, self.stores.close, self.lock.release),
         )
         return LocalRuntime(parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock)
+
+    def _reasoner(self) -> VlmReasoner | None:
+        key, settings = self.site.models.vlm_api_key, self.settings.reasoning
+        model = load_model(self.site.models.vlm, settings, api_key=key.get_secret_value() if key else None)
+        return VlmReasoner(model, settings, self.clock) if model else None
+
+    def _vision(self) -> LocalVision:
+        """Warm: the event stage encodes the words of its rules when it is made."""
+        settings = self.settings.perception
+        detector = load_detector(self.site.models.detector, settings)
+        vision = LocalVision(detector, load_encoder(self.site.models.encoder, settings), settings)
+        vision.warm_up()
+        return vision
+
+    def _events(self, vision: LocalVision) -> EventStage:
+        return EventStage(
+            tuple((camera, self.site.rules_for(camera)) for camera in self.site.cameras),
+            self.settings.events,
+            self.site.site.zone_info,
+            vision.words,
+            self.ledger,
+            last_alerts=self.stores.incidents.last_alerts(),
+            model_ids=vision.model_ids,
+        )
 
     def _delivery(self) -> DeliveryWorker:
         sender = WebhookSender(self.site.site.name, self.site.site.timezone)
