@@ -1,4 +1,5 @@
-"""Events on one core: updates a second of the state machine alone and of the whole stage; memory per camera-rule.
+"""Events on one core: updates a second of the state machine alone, with a calibration, and of the whole stage; memory
+per camera-rule, and of a calibration.
 
 An update is one observation met by one rule of one camera. The stage is measured on cameras with six walkers
 each and a rule of every kind, so most of its time goes into tracks and predicates, which rules share.
@@ -21,9 +22,10 @@ from pipeline.contracts.decision import NullDecisionSink
 from pipeline.contracts.observation import Observation, Region
 from pipeline.contracts.rule import Rule
 from pipeline.contracts.values import Box
+from pipeline.events.calibration import Calibration
 from pipeline.events.reading import Reading
 from pipeline.events.stage import EventStage
-from pipeline.events.state_machine import Moment, RuleMachine
+from pipeline.events.state_machine import PACES, SCORED, Moment, RuleMachine, fixed_levels
 from pipeline.settings import EventSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,6 +90,56 @@ def machine_updates_per_second() -> float:
     return len(moments) / (time.perf_counter() - begun)
 
 
+def calibration() -> Calibration:
+    """Of a `when` rule with the defaults."""
+    rule, pace = Rule.model_validate({"id": "r", "when": "a door opens"}), PACES[SCORED]
+    return Calibration(
+        fixed_levels(rule),
+        alerts_per_day=1.0,
+        after_seconds=6 * 3600.0,
+        dwell_seconds=pace.dwell_seconds,
+        smoothing_seconds=rule.timing.smoothing,
+    )
+
+
+def learned() -> bytes:
+    """Three weeks of noise, a score a minute: what is kept, full."""
+    subject = calibration()
+    scores = 1 / (1 + np.exp(-np.random.default_rng(1).normal(-2, 0.6, 21 * 1440)))
+    for minute, score in enumerate(scores.tolist()):
+        subject.note(START.timestamp() + 60.0 * (minute - len(scores)), score)
+    return subject.dump()
+
+
+def calibrated_updates_per_second(body: bytes) -> float:
+    """The state machine by levels that learn from each of its decisions; all blocks and fits included."""
+    wanted = Rule.model_validate({"id": "r", "when": "a door opens", "schedule": "22:00-06:00"})
+    levels = calibration()
+    levels.load(body)
+    subject = RuleMachine("c", wanted, NullDecisionSink(), levels=levels)
+    moments = [Moment.of(START + timedelta(seconds=n / FPS), ZONE) for n in range(60_000)]
+    logits = np.random.default_rng(2).normal(-2, 0.6, len(moments))
+    readings = [Reading(score, reason="below threshold") for score in (1 / (1 + np.exp(-logits))).tolist()]
+    begun = time.perf_counter()
+    for moment, reading in zip(moments, readings, strict=True):
+        subject.update(moment, reading)
+        levels.note(moment.seconds, subject.score)
+    return len(moments) / (time.perf_counter() - begun)
+
+
+def bytes_per_calibration(body: bytes, number: int = 200) -> float:
+    """Full ones, as they lie in memory."""
+    tracemalloc.start()
+    subjects = [calibration() for _ in range(number)]
+    for subject in subjects:
+        subject.load(body)
+        for n in range(100):
+            subject.note(START.timestamp() + n / FPS, 0.1)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return used / number
+
+
 def stage_updates_per_second() -> float:
     """Observations through the whole stage, times rules."""
     scenes = walk("c", 2_000)
@@ -114,19 +166,28 @@ def main() -> None:
     """Measure, print, and keep with `--save`."""
     arguments = parser(__doc__ or "").parse_args()
     machine = [machine_updates_per_second() for _ in range(REPEATS)]
+    body = learned()
+    calibrated = [calibrated_updates_per_second(body) for _ in range(REPEATS)]
+    calibration_size = bytes_per_calibration(body)
     stage = [stage_updates_per_second() for _ in range(REPEATS)]
     size = bytes_per_camera_rule()
     rows = [
         ["state machine alone, updates/s", spread(machine)],
+        ["state machine with calibration, two weeks learned, updates/s", spread(calibrated)],
         [f"whole stage ({WALKERS} walkers, {len(VERBS)} rules a camera), updates/s", spread(stage)],
         ["memory, bytes per camera-rule", f"{size:,.0f}"],
+        ["memory, bytes per calibration, two weeks learned", f"{calibration_size:,.0f}"],
+        ["a calibration as saved, bytes", f"{len(body):,}"],
     ]
     show("Events on one core", ("measure", "median (least–most)"), rows)
     if arguments.save:
         figures = {
             "machine_updates_per_second": statistics.median(machine),
+            "calibrated_updates_per_second": statistics.median(calibrated),
             "stage_updates_per_second": statistics.median(stage),
             "bytes_per_camera_rule": size,
+            "bytes_per_calibration": calibration_size,
+            "saved_calibration_bytes": len(body),
         }
         print(save(Path(__file__).stem, figures))
 

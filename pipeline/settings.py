@@ -97,6 +97,16 @@ class EventSettings(Section):
     max_gap: Seconds = Field(
         10.0, description="Silence between two frames of a camera after which its rules start afresh."
     )
+    alerts_per_day: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        1.0, description="False alarms a day that a scored rule may give on one camera; a rule can say otherwise."
+    )
+    calibrate_after: Seconds = Field(
+        6 * 3600.0, description="Watched time after which a camera's own threshold replaces the fixed one."
+    )
+    learn_normal: bool = Field(True, description="Learn what each camera normally sees, where there is an encoder.")
+    normal_after: Seconds = Field(
+        24 * 3600.0, description="Watched time before `unusual` rules tell anything, and before a novelty is reckoned."
+    )
 
 
 class ReasoningSettings(Section):
@@ -122,6 +132,16 @@ class AlertingSettings(Section):
     retry_from: Seconds = Field(1.0, description="First wait after a failed attempt; doubles, with jitter.")
     retry_to: Seconds = Field(600.0, description="Longest wait between attempts.")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Deliveries at the same time.")
+
+
+class LinkingSettings(Section):
+    """Which incidents of different cameras are shown as one happening."""
+
+    within: Seconds = Field(120.0, description="From the end of one to the start of the other; 0 links none.")
+    min_likeness: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.95,
+        description="Of what they look like, 0 to 1; `benchmarks/appearance.py` says what that finds and mistakes.",
+    )
 
 
 class EvidenceSettings(Section):
@@ -237,6 +257,7 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     reasoning: ReasoningSettings = ReasoningSettings()
     alerting: AlertingSettings = AlertingSettings()
+    linking: LinkingSettings = LinkingSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     retention: RetentionSettings = RetentionSettings()
     bus: BusSettings = BusSettings()

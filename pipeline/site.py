@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,7 +23,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.health import Condition
-from pipeline.contracts.rule import ANY_OBJECT, Rule
+from pipeline.contracts.rule import ANY_OBJECT, Examples, Rule
 from pipeline.contracts.values import Contract, Identifier
 from pipeline.errors import ConfigError, SiteFileError, SiteProblem
 from pipeline.settings import GivenSettings, Settings
@@ -31,6 +32,12 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ENCODER_WAYS_OUT = (
     "set models.encoder to a CLIP or SigLIP model (a Hugging Face id or a folder), "
     "or describe the rule with track: instead of when:"
+)
+_ANY_ENCODER = "set models.encoder to a CLIP, SigLIP or DINO model, or to onnx:PATH"
+_SCORED_KINDS = (
+    ("when", "a rule in words", _ENCODER_WAYS_OUT),
+    ("examples", "a rule by examples", _ANY_ENCODER),
+    ("unusual", "a rule about the unusual", _ANY_ENCODER),
 )
 _MIN_SECRET_LENGTH = 4
 DEFAULT_HEALTH_RULE = Rule(id="camera-health", health=tuple(Condition), verify="none", cooldown=0.0)
@@ -69,7 +76,7 @@ class Models(Contract):
     """Which models do the seeing and the reasoning. Nothing is downloaded unless it is named here."""
 
     encoder: str = NO_MODEL
-    """`none`, or a CLIP/SigLIP/DINO model: a Hugging Face id or a folder."""
+    """`none`, a CLIP/SigLIP/DINO model: a Hugging Face id or a folder; or `onnx:PATH[#LAYER]`, which reads no words."""
     detector: str = MOTION_DETECTOR
     """`motion`, `onnx:PATH` (YOLOX layout), or an object-detection model: a Hugging Face id or a folder."""
     faces: str = NO_MODEL
@@ -108,6 +115,11 @@ class Site(Contract):
     def health_rules_for(self, camera: Camera) -> tuple[Rule, ...]:
         """The rules about the camera itself, disabled ones included; without any in the file, one that tells all."""
         return tuple(rule for rule in self.all_rules if rule.health is not None and camera.matches(rule.cameras))
+
+    @property
+    def longest_cooldown(self) -> timedelta:
+        """Of any rule: how long ago what was told may happen again."""
+        return timedelta(seconds=max((rule.cooldown for rule in self.rules), default=0.0))
 
     @property
     def all_rules(self) -> tuple[Rule, ...]:
@@ -152,7 +164,8 @@ def load_site(path: Path | str, environment: Mapping[str, str] | None = None) ->
     path = Path(path)
     is_piped = str(path) == "-"
     text, name = (sys.stdin.read(), "standard input") if is_piped else (_read(path), str(path))
-    return parse_site(text, name, os.environ if environment is None else environment)
+    site = parse_site(text, name, os.environ if environment is None else environment)
+    return _with_example_paths(site, Path() if is_piped else path.parent)
 
 
 def parse_site(text: str, name: str, environment: Mapping[str, str]) -> Site:
@@ -168,6 +181,19 @@ def parse_site(text: str, name: str, environment: Mapping[str, str]) -> Site:
     if problems:
         raise SiteFileError(name, tuple(map(document.without_secrets, problems)))
     return site
+
+
+def _with_example_paths(site: Site, folder: Path) -> Site:
+    """Examples are looked for beside the site file, wherever the program was started."""
+    return site.model_copy(update={"rules": tuple(_with_folder(rule, folder) for rule in site.rules)})
+
+
+def _with_folder(rule: Rule, folder: Path) -> Rule:
+    if rule.examples is None:
+        return rule
+    given = rule.examples.model_dump()
+    found = {kind: [path if "://" in path else str(folder / path) for path in paths] for kind, paths in given.items()}
+    return rule.model_copy(update={"examples": Examples.model_validate(found)})
 
 
 def site_schema() -> dict[str, Any]:
@@ -187,9 +213,12 @@ def _allow_shorthand(models: dict[str, Any]) -> None:
     """One entry may stand for a list of one, and a schedule is written as text; validators see to both."""
     schedule = models["Rule"]["properties"]["schedule"]
     schedule["items"] = {"anyOf": [{"type": "string"}, schedule["items"]]}
-    for model, key in (("Rule", "schedule"), ("Rule", "cameras"), ("Rule", "notify"), ("TrackPredicate", "object")):
+    one_or_many = ("schedule", "cameras", "notify", "object")
+    for model, key in (*(("Rule", key) for key in one_or_many), ("TrackPredicate", "object")):
         many = models[model]["properties"][key]
         models[model]["properties"][key] = {"anyOf": [many["items"], many]}
+    examples, positive = models["Rule"]["properties"]["examples"], models["Examples"]["properties"]["positive"]
+    examples["anyOf"] += [positive["items"], positive]
 
 
 def _read(path: Path) -> str:
@@ -409,15 +438,15 @@ def _check_places(site: Site, rule: Rule, at: tuple[str | int, ...], document: _
 
 
 def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: _Document) -> Iterator[SiteProblem]:
-    if rule.when is not None and site.models.encoder == NO_MODEL:
-        path = (*at, "when")
-        yield SiteProblem(
-            document.line(path), _dotted(path), "a rule in words needs an encoder, and none is set", _ENCODER_WAYS_OUT
-        )
-    if rule.track is not None and site.models.detector == MOTION_DETECTOR:
-        wanted = [label for label in rule.track.object if label not in (ANY_OBJECT, "moving")]
+    if rule.is_scored and site.models.encoder == NO_MODEL:
+        key, what, ways_out = next(kind for kind in _SCORED_KINDS if getattr(rule, kind[0]))
+        path = (*at, key)
+        yield SiteProblem(document.line(path), _dotted(path), f"{what} needs an encoder, and none is set", ways_out)
+    if site.models.detector == MOTION_DETECTOR:
+        named = rule.object if rule.track is None else rule.track.object
+        wanted = [label for label in named if label not in (ANY_OBJECT, "moving")]
         if wanted:
-            path = (*at, "track", "object")
+            path = (*at, "object") if rule.track is None else (*at, "track", "object")
             yield SiteProblem(
                 document.line(path),
                 _dotted(path),

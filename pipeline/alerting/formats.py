@@ -159,6 +159,7 @@ def _data(telling: Telling) -> dict[str, Any]:
         "report": telling.report.model_dump(mode="json") if telling.report else None,
         "evidence": _evidence(telling),
         "acknowledged_by": incident.acknowledged_by,
+        "review": incident.review.model_dump(mode="json") if incident.review else None,
         "models": incident.candidate.models,
     }
 
@@ -218,18 +219,27 @@ def _pagerduty_action(telling: Telling) -> str:
     kind, incident = telling.change.kind, telling.incident
     if kind is ChangeKind.ACKNOWLEDGED:
         return "acknowledge"
+    if kind is ChangeKind.REVIEWED and incident.review is not None:
+        return "acknowledge" if incident.review.is_right else "resolve"
     if incident.status is IncidentStatus.REJECTED:
         return "resolve"
     # What ended before its verdict stays open for it, and a late update (the clip was written) opens nothing again.
-    is_over = incident.closed_at is not None and not incident.awaits_verdict
-    return "resolve" if is_over and kind in (ChangeKind.CLOSED, ChangeKind.UPDATED) else "trigger"
+    is_over = incident.closed_at is not None and not incident.awaits_verdict and not _is_risen(telling)
+    late = ChangeKind.CLOSED, ChangeKind.UPDATED, ChangeKind.REPEATED
+    return "resolve" if is_over and kind in late else "trigger"
+
+
+def _is_risen(telling: Telling) -> bool:
+    """It has just become more severe, be it over or not."""
+    return telling.change.sequence == telling.incident.risen_in
 
 
 def _ends_at(telling: Telling) -> datetime:
     incident, change = telling.incident, telling.change
     if incident.status is IncidentStatus.REJECTED:
         return max(change.at, incident.opened_at)
-    is_news = change.kind in (ChangeKind.PROVISIONAL, ChangeKind.CONFIRMED, ChangeKind.UNVERIFIED)
+    news = ChangeKind.PROVISIONAL, ChangeKind.CONFIRMED, ChangeKind.UNVERIFIED
+    is_news = change.kind in news or _is_risen(telling)
     if incident.closed_at is not None and not is_news:
         return max(incident.closed_at, incident.opened_at)
     is_brief = telling.is_test or incident.closed_at is not None

@@ -74,7 +74,7 @@ def _is_told(change: IncidentChange, rule: Rule, channel: Channel) -> bool:
         return False
     if incident.status is IncidentStatus.REJECTED and not _heard_before(incident, rule, channel):
         return False
-    return change.kind in _kinds_told(channel) or _is_risen(change, rule, channel)
+    return change.kind in _kinds_told(channel) or _is_risen(change)
 
 
 def _kinds_told(channel: Channel) -> frozenset[str]:
@@ -94,10 +94,6 @@ def _heard_before(incident: Incident, rule: Rule, channel: Channel) -> bool:
     return incident.severity.rank > rule.severity.rank if opened_quietly else "provisional" in channel.tell
 
 
-def _is_risen(change: IncidentChange, rule: Rule, channel: Channel) -> bool:
-    """An update through which a channel learns of an incident that opened below its `min_severity`."""
-    return (
-        change.kind is ChangeKind.UPDATED
-        and change.incident.status is not IncidentStatus.REJECTED
-        and rule.severity.rank < channel.min_severity.rank
-    )
+def _is_risen(change: IncidentChange) -> bool:
+    """It has just become more severe: news to who heard of it, and how others hear of it that want no less."""
+    return change.sequence == change.incident.risen_in and change.incident.status is not IncidentStatus.REJECTED

@@ -19,7 +19,9 @@ _KIND_WORDS = {
     ChangeKind.UNVERIFIED: "Unverified",
     ChangeKind.UPDATED: "Update",
     ChangeKind.CLOSED: "Over",
+    ChangeKind.REPEATED: "Again",
     ChangeKind.ACKNOWLEDGED: "Acknowledged",
+    ChangeKind.REVIEWED: "Reviewed",
 }
 _TROUBLE_WORDS = {ChangeKind.UNVERIFIED: "Camera trouble", ChangeKind.CLOSED: "Camera well again"}
 """Of incidents about the camera itself, which nobody needs to verify."""
@@ -58,6 +60,8 @@ def headline(telling: Telling) -> str:
     kind = kind or _KIND_WORDS[telling.change.kind]
     if telling.change.kind is ChangeKind.ACKNOWLEDGED and incident.acknowledged_by:
         kind = f"{kind} by {incident.acknowledged_by}"
+    if telling.change.kind is ChangeKind.REVIEWED and incident.review is not None:
+        kind = f"{'A right alert' if incident.review.is_right else 'A false alarm'}, says {incident.review.by}"
     test = "TEST: " if telling.is_test else ""
     clock = telling.local(incident.opened_at).strftime("%H:%M:%S")
     return f"{test}{kind}: {_what(telling)} — {incident.camera_id}, {clock} (site time)"

@@ -86,6 +86,7 @@ def watcher_service(site: Site, settings: Settings, metrics: Metrics, vision: Vi
         evidence=stores.evidence,
         ledger=Ledger(stores.decisions),
         coverage=stores.coverage,
+        learned=stores.learned,
         retention=stores.retention,
         on_close=(publisher.close, vision.close, stores.close),
     )
@@ -112,6 +113,7 @@ def reasoner_service(
         workers=settings.reasoning.workers,
         metrics=metrics,
         clock=clock,
+        linking=settings.linking,
         on_close=(stores.close,),
     )
 

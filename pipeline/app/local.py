@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from pipeline.app.stores import Stores, open_stores
 from pipeline.clock import Clock, SystemClock
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
-from pipeline.contracts.incident import IncidentChange
+from pipeline.contracts.incident import Incident, IncidentChange
 from pipeline.errors import ConfigError
+from pipeline.events.rule_scorers import RuleScorers
 from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.ingest.pace import Pace
 from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
+from pipeline.perception.examples import embed_examples
 from pipeline.perception.stage import PerceptionStage
 from pipeline.perception.vision import LocalVision
 from pipeline.reasoning.model import load_model
@@ -29,9 +32,11 @@ from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds, seen_gap_seconds
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.health import HealthDesk
+from pipeline.runtime.learning import LearnedBook, ReviewDesk
+from pipeline.runtime.linker import Linker
 from pipeline.runtime.local.cameras import CameraSampling
 from pipeline.runtime.local.crew import CameraCrew, Station
-from pipeline.runtime.local.inbox import CameraTrouble, FairInbox, WithdrawAlert
+from pipeline.runtime.local.inbox import CameraTrouble, FairInbox, Reviewed, WithdrawAlert
 from pipeline.runtime.local.runtime import LocalParts, LocalRuntime, RunListener
 from pipeline.runtime.local.watch import WatchLoop
 from pipeline.runtime.reader import CameraReader
@@ -49,6 +54,31 @@ _OWNER = "local"
 """The data folder's lock lets one run at a time have this name: a restart has its own work back at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of this process: those that see, warm, and the one that judges, not warm yet."""
+
+    vision: LocalVision
+    reasoner: VlmReasoner | None
+
+    def close(self) -> None:
+        """Free them; may be called twice."""
+        self.vision.close()
+        if self.reasoner is not None:
+            self.reasoner.close()
+
+
+def load_models(site: Site, settings: Settings, clock: Clock | None = None) -> Models:
+    """The models that the site names; `ConfigError` when one that sees cannot be had."""
+    key, reasoning = site.models.vlm_api_key, settings.reasoning
+    judge = load_model(site.models.vlm, reasoning, api_key=key.get_secret_value() if key else None)
+    reasoner = VlmReasoner(judge, reasoning, clock or SystemClock()) if judge else None
+    detector = load_detector(site.models.detector, settings.perception)
+    vision = LocalVision(detector, load_encoder(site.models.encoder, settings.perception), settings.perception)
+    vision.warm_up()  # the event stage encodes the words of its rules when it is made
+    return Models(vision, reasoner)
+
+
 def build_local(
     site: Site,
     settings: Settings,
@@ -57,10 +87,14 @@ def build_local(
     listener: RunListener | None = None,
     clock: Clock | None = None,
     metrics: Metrics | None = None,
+    models: Models | None = None,
+    reviewed: Sequence[Incident] = (),
 ) -> LocalRuntime:
     """Wire all stages into one process, holding the data folder's lock until the runtime is closed.
 
-    Loads the models that see. `ConfigError` when one cannot be had, or the data folder cannot be written.
+    Loads the site's models, unless `models` has them, which are left open. `reviewed`: incidents of another data folder
+    whose reviews the rules learn from, too. `ConfigError` when a model cannot be had, or the data folder cannot be
+    written.
     """
     clock = clock or SystemClock()
     metrics = metrics or Metrics()
@@ -69,7 +103,8 @@ def build_local(
         undo.callback(lock.release)
         stores = open_stores(settings)
         undo.callback(stores.close)
-        runtime = _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock).runtime()
+        wiring = _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock)
+        runtime = wiring.runtime(models, reviewed)
         undo.pop_all()
     return runtime
 
@@ -119,9 +154,12 @@ class _Wiring:
         self.ledger = Ledger(stores.decisions)
         self.inbox = FairInbox(tuple(c.id for c in site.cameras), settings.perception.batch_size)
         self.coverage = CoverageBook(stores.coverage, clock)
+        self.learned = LearnedBook(stores.learned)
+        self.reviews = ReviewDesk(stores.incidents, lambda incident: self.inbox.tell(Reviewed(incident)))
         self.delivery = self._delivery()
         self.policy = DeliveryPolicy(*rules_and_channels(site))
         self.recorder = IncidentRecorder(stores.incidents, self.policy, clock)
+        self.linker = Linker(stores.incidents, settings.linking)
         self.crew: CameraCrew | None = None
         self.desk = HealthDesk(
             site,
@@ -134,12 +172,16 @@ class _Wiring:
         self.desk.inherit(incident.candidate for incident in stores.incidents.still_open())
         self.verifier: Verifier | None = None
 
-    def runtime(self) -> LocalRuntime:
-        """The whole graph."""
+    def runtime(self, given: Models | None, reviewed: Sequence[Incident]) -> LocalRuntime:
+        """The whole graph; models that are given stay open when it is closed."""
         settings = self.settings
-        reasoner, vision = self._reasoner(), self._vision()
+        models = given or load_models(self.site, settings, self.clock)
+        reasoner, vision = models.reasoner, models.vision
         evidence = self._evidence()
         self.verifier = self._verifier(reasoner)
+        self.reviews.look()
+        for incident in reviewed:
+            self.inbox.tell(Reviewed(incident))
         stations = {camera.id: self._station(camera) for camera in self.site.cameras}
         watch = WatchLoop(
             self.inbox,
@@ -150,6 +192,7 @@ class _Wiring:
             {camera_id: station.sampling.ring for camera_id, station in stations.items()},
             self.site,
             self.coverage,
+            self.learned,
             has_reasoner=reasoner is not None,
             batch_size=settings.perception.batch_size,
             decisions=self.ledger,
@@ -158,9 +201,7 @@ class _Wiring:
             on_change=self._announce,
         )
         self.crew = CameraCrew(self.site, stations, self._station, self.inbox, watch, self.desk)
-        on_close: list[Callable[[], None]] = [vision.close]
-        if reasoner is not None:
-            on_close.append(reasoner.close)
+        close_models: list[Callable[[], None]] = [] if given else [models.close]
         parts = LocalParts(
             crew=self.crew,
             desk=self.desk,
@@ -173,28 +214,19 @@ class _Wiring:
             verifier=self.verifier,
             delivery=self.delivery,
             recorder=self.recorder,
+            linker=self.linker,
             incidents=self.stores.incidents,
             outbox=self.stores.outbox,
             ledger=self.ledger,
             retention=self.stores.retention,
-            on_close=(*on_close, self.delivery.close, self.stores.close, self.lock.release),
+            learned=self.learned,
+            reviews=self.reviews,
+            on_close=(*close_models, self.delivery.close, self.stores.close, self.lock.release),
         )
         return LocalRuntime(parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock)
 
-    def _reasoner(self) -> VlmReasoner | None:
-        key, settings = self.site.models.vlm_api_key, self.settings.reasoning
-        model = load_model(self.site.models.vlm, settings, api_key=key.get_secret_value() if key else None)
-        return VlmReasoner(model, settings, self.clock) if model else None
-
-    def _vision(self) -> LocalVision:
-        """Warm: the event stage encodes the words of its rules when it is made."""
-        settings = self.settings.perception
-        detector = load_detector(self.site.models.detector, settings)
-        vision = LocalVision(detector, load_encoder(self.site.models.encoder, settings), settings)
-        vision.warm_up()
-        return vision
-
     def _events(self, vision: LocalVision) -> EventStage:
+        since = self.clock.now() - self.site.longest_cooldown
         return EventStage(
             tuple((camera, self.site.rules_for(camera)) for camera in self.site.cameras),
             self.settings.events,
@@ -203,6 +235,11 @@ class _Wiring:
             self.ledger,
             last_alerts=self.stores.incidents.last_alerts(),
             model_ids=vision.model_ids,
+            lately=[incident.candidate for incident in self.stores.incidents.last_told(since)],
+            learned_of=self.learned.load,
+            scorers=RuleScorers(
+                vision.words, vision.model_ids.get("encoder", ""), lambda rule: embed_examples(rule, vision, Path())
+            ),
         )
 
     def _delivery(self) -> DeliveryWorker:
@@ -247,6 +284,7 @@ class _Wiring:
 
     def _announce(self, change: IncidentChange) -> None:
         self.delivery.wake()
+        self.linker.note(change)
         if change.incident.awaits_verdict and self.verifier is not None:
             self.verifier.wake()
         self.listener.changed(change)

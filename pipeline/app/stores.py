@@ -10,6 +10,7 @@ from pipeline.contracts.alert import Outbox
 from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import IncidentStore
+from pipeline.contracts.learned import LearnedStore
 from pipeline.contracts.ledger import DecisionStore
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings
@@ -18,6 +19,7 @@ from pipeline.store.database import Database
 from pipeline.store.erasure import Eraser
 from pipeline.store.evidence import FsspecEvidenceStore
 from pipeline.store.incident_store import SqlIncidentStore
+from pipeline.store.learned import SqlLearnedStore
 from pipeline.store.ledger import SqlDecisionStore
 from pipeline.store.outbox import SqlOutbox
 from pipeline.store.retention import Retention
@@ -35,6 +37,7 @@ class Stores:
     decisions: DecisionStore
     evidence: EvidenceStore
     coverage: CoverageStore
+    learned: LearnedStore
     retention: Retention
     eraser: Eraser
 
@@ -63,6 +66,7 @@ def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
         SqlDecisionStore(database),
         evidence,
         SqlCoverageStore(database),
+        SqlLearnedStore(database),
         Retention(database, incidents, evidence, settings.retention),
         Eraser(database, evidence, settings.evidence),
     )

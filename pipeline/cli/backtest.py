@@ -6,8 +6,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +15,13 @@ import typer
 
 from pipeline.cli.configuration import JsonOption, LogLevel, SiteArgument, start_logging
 from pipeline.cli.output import EXIT_FAILED, err, out, say_error, say_json, say_warning
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, InvalidMessage, TransientError
 
 if TYPE_CHECKING:
+    from pipeline.app.backtest import Take
+    from pipeline.app.local import Models
     from pipeline.cli.backtest_plan import Plan
+    from pipeline.cli.backtest_progress import BacktestProgress
     from pipeline.cli.backtest_report import Backtest, Side
     from pipeline.evaluation.recordings import Recording
     from pipeline.evaluation.spans import Truth
@@ -32,10 +35,27 @@ def backtest(
     ] = None,
     rule: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this rule, on or off; repeat.")] = None,
     camera: Annotated[
-        list[str] | None, typer.Option(metavar="CAMERA=FILE", help="Read the file as this camera; repeat.")
+        list[str] | None,
+        typer.Option(metavar="CAMERA=FILE", help="Read the file as this camera; with --history CAMERA alone; repeat."),
     ] = None,
     source: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Read it as every camera that a rule looks at; repeat.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Read the clips of this site's own incidents in place of files.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="With --history: of incidents from then on.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="With --history: of incidents before then.")
+    ] = None,
+    learned: Annotated[
+        bool | None,
+        typer.Option(
+            "--learned/--fresh",
+            help="Begin with what the site has learned (as --history does by itself), or with nothing.",
+        ),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(metavar="OTHER.YAML", help="Try this site file too, and compare.")
@@ -60,15 +80,21 @@ def backtest(
       sightline backtest site.yaml --camera yard=monday.mp4 --camera gate=monday-gate.mp4
       sightline backtest site.yaml --rule loitering clips/*.mp4 --report loitering.html
       sightline backtest site.yaml --against stricter.yaml --source yard.mp4 --truth truth.csv
+      sightline backtest site.yaml --history --from "30 days ago" --against stricter.yaml
     Nobody is told and nothing is kept. The recordings are read one by one, at full speed, each as if Sightline had
-    just been started.
+    just been started; with --learned, with the thresholds, the normal and the reviews that it has by now.
+
+    --history tries the rules on alerts that were given, and says how many of those that people found right, and how
+    many false ones, each rule tells. It cannot show more: of moments at which no rule alerted no clip is kept, so
+    nobody knows from it what is missed over all time, or how many alerts a day there would be.
     """
     from pipeline.cli.backtest_plan import Wanted, make_plans
     from pipeline.cli.report_file import check_writable
     from pipeline.evaluation.recordings import names_in_truth
 
     sources = (*(source or ()), *(more or ()))
-    wanted = Wanted(tuple(rule or ()), tuple(camera or ()), sources, start, not no_verify, log_level)
+    period = _period((since, until), sources, start, truth or renamed, wants_history=history)
+    wanted = Wanted(tuple(rule or ()), tuple(camera or ()), sources, start, not no_verify, log_level, period, learned)
     plans = make_plans((site_path, *([against] if against else [])), wanted)
     there = _truth(truth or (), renamed or (), start)
     named = [names_in_truth(there, plan.calls) if there else {} for plan in plans]
@@ -86,6 +112,28 @@ def backtest(
         _tell(done, as_json=as_json)
         if report is not None and not as_json:
             out().print(f"\nreport: {report}")
+
+
+def _period(
+    bounds: tuple[str | None, str | None],
+    sources: Sequence[str],
+    start: str | None,
+    truth: object,
+    *,
+    wants_history: bool,
+) -> tuple[str | None, str | None] | None:
+    """From and to when, with `--history`; `ConfigError` for options that do not go with it, or without it."""
+    if not wants_history:
+        if any(bounds):
+            raise ConfigError("--from and --to go with --history; when a recording began is said with --start")
+        return None
+    if sources:
+        raise ConfigError("--history reads the clips of the site's own incidents: leave the files out, or --history")
+    if start is not None:
+        raise ConfigError("--start is for files: with --history every clip is read at its own time; see --from, --to")
+    if truth:
+        raise ConfigError("--truth is for files: with --history what people said of the alerts is the truth")
+    return bounds
 
 
 @contextmanager
@@ -109,39 +157,90 @@ def _truth(paths: Sequence[Path], renamed: Sequence[str], start: str | None) -> 
     return found
 
 
+@dataclass(slots=True)
+class _Tried:
+    """What came of a site file's recordings."""
+
+    recordings: list[Recording] = field(default_factory=list)
+    settings: dict[str, Settings] = field(default_factory=dict)
+    """Recording to where its pictures are."""
+    failures: list[str] = field(default_factory=list)
+    """What could not be read to its end."""
+    missing: list[str] = field(default_factory=list)
+    """Clips that could not be read at all, or not whole, and count for nothing."""
+
+
 def _side(plan: Plan, folder: Path) -> Side:
     """Try one site file; its data lies in the folder, a recording a number."""
-    from pipeline.app.backtest import isolated
     from pipeline.app.stores import open_evidence
+    from pipeline.cli.backtest_history import outcome_notes, problem_notes
     from pipeline.cli.backtest_report import Side
-    from pipeline.cli.watching import cut_short
     from pipeline.evaluation.recordings import rule_figures
 
     start_logging(plan.settings, plan.site)
-    settings = [isolated(plan.settings, folder / str(number)) for number in range(len(plan.takes))]
-    recordings = _run(plan, settings)
-    evidence = {take.name: open_evidence(own) for take, own in zip(plan.takes, settings, strict=True)}
-    figures = [rule_figures(rule, recordings) for rule in plan.site.rules]
-    told = ((one.name, one.failure or cut_short(one.frames_read, plan.expected_frames[one.name])) for one in recordings)
-    failures = [f"{name}: {failure}" for name, failure in told if failure]
-    return Side(plan.path, recordings, figures, (*plan.notes, *failures), evidence)
+    tried = _run(plan, folder)
+    notes = [*plan.notes, *problem_notes(tried.missing)]
+    if not tried.recordings:
+        raise ConfigError(f"{plan.path}: nothing could be read; {notes[-1]}")
+    notes += outcome_notes(plan.site.rules, tried.recordings, begins_learned=bool(plan.known.learned))
+    figures = [rule_figures(rule, tried.recordings) for rule in plan.site.rules]
+    evidence = {name: open_evidence(own) for name, own in tried.settings.items()}
+    return Side(plan.path, tried.recordings, figures, (*notes, *tried.failures), evidence)
 
 
-def _run(plan: Plan, settings: Sequence[Settings]) -> list[Recording]:
-    """One recording after another: each by itself, as if the system had just been started."""
-    from pipeline.app.backtest import run_take
+def _run(plan: Plan, folder: Path) -> _Tried:
+    """One recording after another, each by itself; models are loaded once."""
+    from pipeline.app.local import load_models
     from pipeline.cli.backtest_progress import shown_progress
     from pipeline.cli.signals import stop_on_signals
 
-    recordings, stop = [], threading.Event()
-    with stop_on_signals(stop) as interruption, shown_progress(err(), plan.path.name, len(plan.takes)) as progress:
-        for take, own in zip(plan.takes, settings, strict=True):
+    tried, stop = _Tried(), threading.Event()
+    with (
+        stop_on_signals(stop) as interruption,
+        closing(load_models(plan.site, plan.settings)) as models,
+        shown_progress(err(), plan.path.name, len(plan.takes)) as progress,
+    ):
+        for number, take in enumerate(plan.takes):
             progress.begin(take.name)
-            recordings.append(run_take(plan.site, take, own, plan.start_at, progress, stop))
+            _try(plan, take, folder / str(number), models, progress, stop, tried)
             if stop.is_set():
                 say_error("stopped before every recording was read to its end: there are no figures")
                 raise typer.Exit(interruption.exit_status or EXIT_FAILED)
-    return recordings
+    return tried
+
+
+def _try(
+    plan: Plan,
+    take: Take,
+    folder: Path,
+    models: Models,
+    progress: BacktestProgress,
+    stop: threading.Event,
+    tried: _Tried,
+) -> None:
+    """One recording. A kept clip that is missing or damaged is left out; a file counts for as long as it goes."""
+    from pipeline.app.backtest import isolated, run_take
+    from pipeline.cli.watching import cut_short, try_recording
+
+    expected = plan.expected_frames.get(take.name)
+    if plan.history is not None:
+        try:
+            take = plan.history.fetch(take, folder.parent)
+            expected = try_recording(take.camera, plan.settings)
+        except (ConfigError, InvalidMessage, TransientError) as error:
+            tried.missing.append(f"{take.name} ({error})")
+            return
+    own = isolated(plan.settings, folder)
+    recording = run_take(plan.site, take, own, models, progress, stop, plan.known)
+    if not recording.incidents:
+        shutil.rmtree(folder, ignore_errors=True)  # of a thousand clips only those with pictures take room
+    problem = recording.failure or cut_short(recording.frames_read, expected)
+    if problem and take.incident is not None:
+        tried.missing.append(f"{take.name} ({problem})")
+        return
+    tried.recordings.append(recording)
+    tried.settings[take.name] = own
+    tried.failures += [f"{take.name}: {problem}"] if problem else []
 
 
 def _scored(side: Side, truth: Truth, names: Mapping[str, str]) -> Side:

@@ -11,9 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
+from pipeline.cli.backtest_history import RETOLD, RETOLD_LEGEND, retold_cells
 from pipeline.cli.backtest_report import (
-    FIGURES,
-    LEGEND,
     Backtest,
     Side,
     difference_lines,
@@ -21,11 +20,13 @@ from pipeline.cli.backtest_report import (
     figures_rows,
     incident_lines,
     miss_line,
+    retold_rows,
     volume,
 )
 from pipeline.cli.eval_report import show as show_evaluation
 from pipeline.cli.report import ReportHead, incident_card, render_page
 from pipeline.cli.report_file import write_page
+from pipeline.evaluation.history import retold
 from pipeline.evaluation.recordings import Hit, Recording
 
 _MOST_CARDS = 100
@@ -40,9 +41,12 @@ def save_page(path: Path, done: Backtest) -> None:
     page = render_page(
         "backtest.html.j2",
         sides=[{"path": str(one.path), "volume": volume(one.recordings), "notes": one.notes} for one in done.sides],
-        columns=FIGURES,
-        legend=LEGEND,
+        columns=done.columns,
+        legend=done.legend,
         rows=[(str(side.path), one.rule.id, figures_cells(one)) for side, one in figures_rows(done.sides)],
+        retold_columns=RETOLD,
+        retold_legend=RETOLD_LEGEND,
+        retold=list(_retold(done)),
         differences=list(difference_lines(*done.sides)) if len(done.sides) > 1 else [],
         rules=list(_rules(done)),
         truths=[(str(side.path), _truth_text(side)) for side in done.sides if side.evaluation is not None],
@@ -90,6 +94,13 @@ def _head(recording: Recording) -> ReportHead:
         version="",
         zone=UTC,
     )
+
+
+def _retold(done: Backtest) -> Iterator[tuple[str, str, str, list[str]]]:
+    """(site file, rule, whose alerts it saw again, cells)."""
+    for path, figures, recordings in retold_rows(done):
+        for one in retold(figures, recordings):
+            yield str(path), figures.rule.id, one.told_by, retold_cells(one)
 
 
 def _rules(done: Backtest) -> Iterator[tuple[str, list[str], list[str]]]:

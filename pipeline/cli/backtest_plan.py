@@ -11,7 +11,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pipeline.app.backtest import Take
+from pipeline.app.backtest import NOTHING, Known, Take
+from pipeline.app.backtest_history import History, read_history, read_known
+from pipeline.cli.backtest_history import history_notes, history_takes, known_notes
 from pipeline.cli.configuration import LogLevel, settings_for
 from pipeline.cli.times import read_moment
 from pipeline.cli.watching import try_recording
@@ -33,12 +35,16 @@ class Wanted:
 
     rules: tuple[str, ...]
     cameras: tuple[str, ...]
-    """`CAMERA=FILE`."""
+    """`CAMERA=FILE`; with `history` `CAMERA`."""
     sources: tuple[str, ...]
     """Files for every camera that a rule looks at."""
     start: str | None
     verifies: bool
     log_level: LogLevel
+    history: tuple[str | None, str | None] | None = None
+    """From and to when the clips of incidents are wanted, in place of files."""
+    begins_learned: bool | None = None
+    """Whether rules begin with what the site has learned; None: with `history` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,10 @@ class Plan:
     settings: Settings
     takes: tuple[Take, ...]
     expected_frames: dict[str, int | None]
-    """Take to what its file promises."""
-    start_at: datetime
+    """Take to what its file promises; without those of `history`."""
+    history: History | None
+    """Whence the files of the takes are fetched one by one; None: they are there."""
+    known: Known
     notes: tuple[str, ...]
     """What a reader of the figures must know."""
 
@@ -68,27 +76,49 @@ def make_plans(paths: Sequence[Path], wanted: Wanted) -> list[Plan]:
     A rule that is named need not be in every site file.
     """
     sites = [load_site(path) for path in paths]
-    known = {rule.id for site in sites for rule in site.all_rules}
+    rule_ids = {rule.id for site in sites for rule in site.all_rules}
     for name in wanted.rules:
-        if name not in known:
-            raise ConfigError(no_such("rule", name, sorted(known), paths[0]))
-    return [_plan(path, site, wanted) for path, site in zip(paths, sites, strict=True)]
+        if name not in rule_ids:
+            raise ConfigError(no_such("rule", name, sorted(rule_ids), paths[0]))
+    history, known = _kept(sites[0], wanted)
+    return [_plan(path, site, wanted, history, known) for path, site in zip(paths, sites, strict=True)]
 
 
-def _plan(path: Path, given: Site, wanted: Wanted) -> Plan:
+def _kept(site: Site, wanted: Wanted) -> tuple[History | None, Known | None]:
+    """What is taken from the data of the first site file, for all; None where it is not wanted."""
+    settings = settings_for(site, log_level=wanted.log_level)
+    history = None
+    if wanted.history is not None:
+        now = datetime.now(UTC)
+        bounds = [read_moment(text, now, site.site.zone_info).at if text else None for text in wanted.history]
+        history = read_history(settings, *bounds)
+    begins_learned = history is not None if wanted.begins_learned is None else wanted.begins_learned
+    return history, read_known(settings) if begins_learned else None
+
+
+def _plan(path: Path, given: Site, wanted: Wanted, history: History | None, known: Known | None) -> Plan:
     notes: list[str] = []
     site = _site(given, _rules(given, path, wanted.rules), wanted, notes)
-    takes = tuple(_takes(site, path, wanted))
     settings = settings_for(given, log_level=wanted.log_level)
-    # A bad file is refused before an hour of work on others.
-    expected = {take.name: try_recording(take.camera, settings) for take in takes}
-    if wanted.start is None:
-        start_at = _NO_DAY
+    if history is not None:
+        cameras = _cameras(site, path, wanted.cameras)
+        takes, expected = _numbered(history_takes(history, cameras)), {}
+        notes += history_notes(history, cameras)
     else:
-        moment = read_moment(wanted.start, datetime.now(UTC), given.site.zone_info)
-        start_at = moment.at
-        notes += [moment.note] if moment.note else []
-    return Plan(path, site, settings, takes, expected, start_at, tuple(notes))
+        takes = _numbered(_takes(site, path, wanted, _start(given, wanted, notes)))
+        # A bad file is refused before an hour of work on others.
+        expected = {take.name: try_recording(take.camera, settings) for take in takes}
+    if known is not None:
+        notes += known_notes(known, takes, site.site.zone_info)
+    return Plan(path, site, settings, takes, expected, history, known or NOTHING, tuple(notes))
+
+
+def _start(given: Site, wanted: Wanted, notes: list[str]) -> datetime:
+    if wanted.start is None:
+        return _NO_DAY
+    moment = read_moment(wanted.start, datetime.now(UTC), given.site.zone_info)
+    notes += [moment.note] if moment.note else []
+    return moment.at
 
 
 def _rules(site: Site, path: Path, names: Sequence[str]) -> tuple[Rule, ...]:
@@ -113,7 +143,7 @@ def _site(given: Site, rules: Sequence[Rule], wanted: Wanted, notes: list[str]) 
     """The site to try: nobody is told, and nothing is promised that a recording cannot keep."""
     update: dict[str, object] = {"channels": {}}
     tried = [rule.model_copy(update={"notify": ()}) for rule in rules]
-    if wanted.start is None and any(rule.schedule for rule in tried):
+    if wanted.start is None and wanted.history is None and any(rule.schedule for rule in tried):
         notes.append("schedules are left aside: the time of day is not known; give it with --start")
         tried = [rule.model_copy(update={"schedule": ()}) for rule in tried]
     if not wanted.verifies and given.models.vlm != NO_MODEL:
@@ -122,22 +152,32 @@ def _site(given: Site, rules: Sequence[Rule], wanted: Wanted, notes: list[str]) 
     return given.model_copy(update={**update, "rules": tuple(tried)})
 
 
-def _takes(site: Site, path: Path, wanted: Wanted) -> Iterator[Take]:
-    """Every file as every camera it is for; equal names are numbered."""
+def _takes(site: Site, path: Path, wanted: Wanted, start_at: datetime) -> Iterator[Take]:
+    """Every file as every camera it is for."""
     if not wanted.cameras and not wanted.sources:
-        raise ConfigError("which recordings? name them with --camera CAMERA=FILE, or --source FILE for every camera")
-    pairs = list(_pairs(site, path, wanted))
-    num_seen: Counter[str] = Counter()
-    for camera, file in pairs:
+        raise ConfigError(
+            "which recordings? name them with --camera CAMERA=FILE, or --source FILE for every camera; "
+            "or take the clips of this site's own incidents with --history"
+        )
+    for camera, file in _pairs(site, path, wanted):
         recorded = camera.model_copy(update={"url": SecretStr(file), "fallback_url": None})
-        take = Take("", recorded)
+        take = Take("", recorded, start_at)
         if is_live(recorded):
             raise ConfigError(
                 f"{hide_credentials(file)} is a live camera; a backtest reads recordings, `sightline run` live cameras"
             )
-        name = f"{camera.id}/{_stem(take)}"
-        num_seen[name] += 1
-        yield replace(take, name=name if num_seen[name] == 1 else f"{name}#{num_seen[name]}")
+        yield replace(take, name=f"{camera.id}/{_stem(take)}")
+
+
+def _numbered(takes: Iterable[Take]) -> tuple[Take, ...]:
+    """With a number after a name that was there before."""
+    num_seen: Counter[str] = Counter()
+    found = []
+    for take in takes:
+        num_seen[take.name] += 1
+        number = num_seen[take.name]
+        found.append(take if number == 1 else replace(take, name=f"{take.name}#{number}"))
+    return tuple(found)
 
 
 def _pairs(site: Site, path: Path, wanted: Wanted) -> Iterator[tuple[Camera, str]]:
@@ -145,14 +185,23 @@ def _pairs(site: Site, path: Path, wanted: Wanted) -> Iterator[tuple[Camera, str
         camera_id, equals, file = text.partition("=")
         if not equals or not file:
             raise ConfigError(f"expected --camera CAMERA=FILE, such as yard=clip.mp4; got {hide_credentials(text)!r}")
-        camera = site.camera(camera_id)
-        if camera is None:
-            raise ConfigError(no_such("camera", camera_id, [one.id for one in site.cameras], path))
-        if not site.rules_for(camera):
-            raise ConfigError(f"no rule that is tried looks at camera {camera_id}; see cameras: in {path}")
-        yield camera, file
-    looking = [camera for camera in site.cameras if site.rules_for(camera)]
-    yield from ((camera, file) for file in wanted.sources for camera in looking)
+        yield _camera(site, path, camera_id), file
+    yield from ((camera, file) for file in wanted.sources for camera in _cameras(site, path, ()))
+
+
+def _cameras(site: Site, path: Path, names: Sequence[str]) -> list[Camera]:
+    """Those named, or all that a rule looks at."""
+    named = [_camera(site, path, name) for name in names]
+    return named or [camera for camera in site.cameras if site.rules_for(camera)]
+
+
+def _camera(site: Site, path: Path, camera_id: str) -> Camera:
+    camera = site.camera(camera_id)
+    if camera is None:
+        raise ConfigError(no_such("camera", camera_id, [one.id for one in site.cameras], path))
+    if not site.rules_for(camera):
+        raise ConfigError(f"no rule that is tried looks at camera {camera_id}; see cameras: in {path}")
+    return camera
 
 
 def _stem(take: Take) -> str:

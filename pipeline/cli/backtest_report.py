@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from pipeline.cli.backtest_history import RETOLD_LEGEND, retold_json, retold_table
 from pipeline.cli.eval_report import Evaluation
 from pipeline.cli.eval_report import for_script as evaluation_for_script
 from pipeline.cli.eval_report import show as show_evaluation
@@ -27,9 +28,9 @@ from pipeline.evaluation.recordings import Hit, Recording, RuleFigures, percepti
 
 _MOST_HITS = 10
 _MOST_NEAR_MISSES = 5
-FIGURES = ("alerts", "a day", "95 %", "hours", "VLM calls", "near misses")
-"""What `figures_cells` are."""
-LEGEND = "a day: by the camera-day, extrapolated from the hours read; 95 %: as if alerts came independently"
+_FIGURES = ("alerts", "a day", "95 %", "hours", "VLM calls", "near misses")
+_FIGURES_OF_CLIPS = ("alerts", "clips", "VLM calls", "near misses")
+_LEGEND = "a day: by the camera-day, extrapolated from the hours read; 95 %: as if alerts came independently"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,33 @@ class Backtest:
     comparison: Comparison | None = None
     """Places among the sides' `hits`."""
 
+    @property
+    def is_of_clips(self) -> bool:
+        """Whether the recordings are the clips of incidents."""
+        return any(one.incident is not None for side in self.sides for one in side.recordings)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """What `figures_cells` are."""
+        return _FIGURES_OF_CLIPS if self.is_of_clips else _FIGURES
+
+    @property
+    def legend(self) -> str:
+        """What a reader of the figures must know."""
+        return "" if self.is_of_clips else _LEGEND
+
 
 def show(done: Backtest, console: Console) -> None:
     """Figures first, then what they are made of."""
     for side in done.sides:
         _show_head(side, console)
-    console.print(_figures_table(done.sides))
-    console.print(LEGEND, style="dim")
+    console.print(_figures_table(done))
+    if done.legend:
+        console.print(done.legend, style="dim")
+    if done.is_of_clips:
+        console.print()
+        console.print(retold_table(list(retold_rows(done)), has_others=len(done.sides) > 1))
+        console.print(RETOLD_LEGEND, style="dim")
     if done.comparison is not None:
         _show_comparison(done, done.comparison, console)
     for side in done.sides:
@@ -96,14 +117,19 @@ def volume(recordings: Sequence[Recording]) -> str:
     )
 
 
-def _figures_table(sides: Sequence[Side]) -> Table:
+def retold_rows(done: Backtest) -> Iterator[tuple[Path, RuleFigures, Sequence[Recording]]]:
+    """As `retold_table` takes them."""
+    return ((side.path, figures, side.recordings) for side, figures in figures_rows(done.sides))
+
+
+def _figures_table(done: Backtest) -> Table:
     table = Table(Column("rule", overflow="fold"), box=None, pad_edge=False)
-    if len(sides) > 1:
+    if len(done.sides) > 1:
         table.add_column("site file", overflow="fold")
-    for column in FIGURES:
+    for column in done.columns:
         table.add_column(column, justify="right", overflow="fold")
-    for side, figures in figures_rows(sides):
-        file = [str(side.path)] if len(sides) > 1 else []
+    for side, figures in figures_rows(done.sides):
+        file = [str(side.path)] if len(done.sides) > 1 else []
         table.add_row(figures.rule.id, *file, *figures_cells(figures))
     return table
 
@@ -118,14 +144,19 @@ def figures_rows(sides: Sequence[Side]) -> Iterator[tuple[Side, RuleFigures]]:
 def figures_cells(figures: RuleFigures) -> list[str]:
     """A rule's row; `-` for what cannot be known."""
     rate, interval = figures.alerts_a_day, figures.alerts_a_day_interval
+    if figures.is_of_clips:
+        return [str(number) for number in (len(figures.hits), figures.num_recordings, *_effort(figures))]
     return [
         str(len(figures.hits)),
         "-" if rate is None else _short(rate),
         "-" if interval is None else f"{_short(interval.low)}–{_short(interval.high)}",
         _short(figures.hours),
-        str(figures.num_calls),
-        str(len(figures.near_misses)),
+        *map(str, _effort(figures)),
     ]
+
+
+def _effort(figures: RuleFigures) -> tuple[int, int]:
+    return figures.num_calls, len(figures.near_misses)
 
 
 def _short(number: float) -> str:
@@ -259,6 +290,7 @@ def _recording_json(one: Recording) -> dict[str, Any]:
         "frames_read": one.frames_read,
         "frames_sampled": one.frames_sampled,
         "failure": one.failure or None,
+        "incident": one.incident.id if one.incident else None,
     }
 
 
@@ -269,6 +301,7 @@ def _rule_json(side: Side, one: RuleFigures) -> dict[str, Any]:
         "alerts": len(one.hits),
         "alerts_a_camera_day": one.alerts_a_day,
         "alerts_a_camera_day_95": [interval.low, interval.high] if interval else None,
+        "history": retold_json(one, side.recordings) if one.is_of_clips else None,
         "incidents": dict(one.statuses),
         "vlm": {
             "verdicts": one.num_verdicts,

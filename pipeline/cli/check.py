@@ -1,7 +1,10 @@
-"""`sightline check`: is this site file right, and what was understood from it? Never touches the network."""
+"""`sightline check`: is this site file right, and what was understood from it? Never touches the network,
+unless `--with-models` names an encoder that is not here yet."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import time
 from importlib.resources import files
 from pathlib import Path
@@ -10,11 +13,13 @@ from typing import Annotated, Any
 import typer
 from rich.box import SIMPLE
 from rich.table import Table
+from rich.text import Text
 
-from pipeline.cli.configuration import JsonOption
+from pipeline.cli.configuration import JsonOption, settings_for
 from pipeline.cli.output import EXIT_USAGE, err, out, plain, say_json
 from pipeline.cli.rule_words import rule_in_words
 from pipeline.contracts.camera import Camera
+from pipeline.contracts.observation import TextEncoder
 from pipeline.contracts.rule import DAYS, Rule, Schedule
 from pipeline.errors import ConfigError, SiteFileError
 from pipeline.site import Site, load_site, site_schema
@@ -30,10 +35,14 @@ def check(
     as_json: JsonOption = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of site files, for editors.")] = False,
     example: Annotated[bool, typer.Option("--example", help="Print a commented site file to start from.")] = False,
+    with_models: Annotated[
+        bool, typer.Option("--with-models", help="Load the encoder and compare the rules' words by it, too.")
+    ] = False,
 ) -> None:
     """Check a site file and say what was understood.
 
-    Every mistake is named with its line, what was expected and the nearest right name.
+    Every mistake is named with its line, what was expected and the nearest right name. Hints say which words of
+    rules an encoder cannot score, and what to write instead; they change nothing about the exit status.
 
     \b
       sightline check --example > site.yaml
@@ -49,9 +58,13 @@ def check(
     elif site_path is None:
         raise ConfigError("name the site file: sightline check site.yaml (--example prints one to start from)")
     elif as_json:
-        _check_for_script(site_path)
+        _check_for_script(site_path, with_models)
     else:
-        _show(load_site(site_path), site_path)
+        site = load_site(site_path)
+        _show(site, site_path)
+        for hint in _hints(site, with_models):
+            err().print(Text(plain(f"hint: rule {hint['rule']}: {hint['problem']}")))
+            err().print(Text(plain(f"      {hint['suggestion']}")))
 
 
 def example_site() -> str:
@@ -59,7 +72,7 @@ def example_site() -> str:
     return (files("pipeline.cli") / "templates" / "site.example.yaml").read_text(encoding="utf-8")
 
 
-def _check_for_script(path: Path) -> None:
+def _check_for_script(path: Path, with_models: bool) -> None:
     try:
         site = load_site(path)
     except SiteFileError as error:
@@ -70,7 +83,36 @@ def _check_for_script(path: Path) -> None:
         problems = [{"line": 0, "where": "file", "message": str(error), "hint": ""}]
         say_json({"ok": False, "file": str(path), "problems": problems})
         raise typer.Exit(EXIT_USAGE) from error
-    say_json({"ok": True, "file": str(path), **_understood(site)})
+    say_json({"ok": True, "file": str(path), **_understood(site), "hints": _hints(site, with_models)})
+
+
+def _hints(site: Site, with_models: bool) -> list[dict[str, str]]:
+    """What is to be said of the words of the rules that are on."""
+    from pipeline.events.wording import remarks
+
+    rules = [rule for rule in site.rules if rule.enabled and rule.when is not None]
+    with _encoder(site) if with_models and rules else nullcontext() as encoder:
+        return [
+            {"rule": rule.id, "problem": remark.problem, "suggestion": remark.suggestion}
+            for index, rule in enumerate(rules)
+            for remark in remarks(rule, model_id=site.models.encoder, encoder=encoder, others=rules[:index])
+        ]
+
+
+@contextmanager
+def _encoder(site: Site) -> Iterator[TextEncoder | None]:
+    """The site's encoder, warm; `ConfigError` when it cannot be loaded."""
+    from pipeline.perception.encoder import load_encoder
+
+    encoder = load_encoder(site.models.encoder, settings_for(site, log_level="error").perception)
+    if encoder is None:
+        yield None
+        return
+    try:
+        encoder.warm_up()
+        yield encoder
+    finally:
+        encoder.close()
 
 
 def _understood(site: Site) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import typer
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, settings_for, start_logging
 from pipeline.cli.coverage import read_range
 from pipeline.cli.output import counted, local_time, out, plain, say_json, say_warning
+from pipeline.contracts.learned import LearnedKind
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.settings import Settings
 from pipeline.site import Site, load_site
@@ -27,6 +28,7 @@ _KINDS = {
     "clip": ("clip", "evidence"),
     "incident": ("incident", "database"),
     "assessment": ("assessment by a model", "database"),
+    "embedding": ("embedding or appearance of what was seen", "database"),
     "change": ("change of incidents, with texts", "database"),
     "delivery": ("delivery", "database"),
     "detail": ("detail of decisions and coverage", "database"),
@@ -101,11 +103,10 @@ def _erase(stores: Stores, settings: Settings, camera_id: str, start: datetime, 
     on_bus, not_on_bus = _erase_on_bus(settings, done.incident_ids)
     num_by_kind = Counter(done.num_by_kind)
     erased = [Erased(kind=words, number=num_by_kind[kind], place=place) for kind, (words, place) in _KINDS.items()]
-    erased.append(Erased(kind="embedding", number=0, place="none are kept"))
     if settings.bus.servers:
         erased.append(Erased(kind="incident", number=on_bus, place=f"topic {settings.bus.prefix}.incidents"))
     now = datetime.now(UTC)
-    remains = [*not_on_bus, *_remains(stores, settings, now)]
+    remains = [*not_on_bus, *_remains_learned(stores, camera_id), *_remains(stores, settings, now)]
     receipt = Receipt(
         id=new_receipt_id(),
         camera_id=camera_id,
@@ -157,6 +158,14 @@ def _remains(stores: Stores, settings: Settings, now: datetime) -> list[tuple[st
     if not stores.database.is_sqlite:
         remains.append(("deleted rows in PostgreSQL's files and log", "the next vacuum, and as its log is kept"))
     return remains + (_remains_on_bus(settings, now) if settings.bus.servers else [])
+
+
+def _remains_learned(stores: Stores, camera_id: str) -> list[tuple[str, str]]:
+    known = {one.kind for one in stores.learned.load(camera_id) if one.camera_id == camera_id}
+    if LearnedKind.NORMAL not in known:
+        return []
+    what = "what the camera normally sees, learned from all its days: vectors, no pictures"
+    return [(what, f"`sightline learned forget --camera {camera_id}`")]
 
 
 def _remains_on_bus(settings: Settings, now: datetime) -> list[tuple[str, str]]:

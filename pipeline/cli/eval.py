@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from fnmatch import fnmatchcase
@@ -20,6 +20,7 @@ from pipeline.contracts.incident import IncidentFilter, IncidentStatus
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pipeline.app.stores import Stores
     from pipeline.evaluation.datasets import Format
     from pipeline.evaluation.spans import Prediction, Truth
 
@@ -65,8 +66,8 @@ def evaluate(
       sightline eval --truth truth.csv --data-dir demo-data --start 2026-07-10T22:00 --site site.yaml
       sightline eval --truth subject1-Fall.csv --as "Falling*=fall" --rule fall --predictions falls.json --det det.png
     """
-    told, zone = _predictions(predictions, data_dir, site, status)
-    there = _placed(read_truth(truth, form, fps), start or (), zone)
+    told, zone, watched = _predictions(predictions, data_dir, site, status)
+    there = _with_watched(_placed(read_truth(truth, form, fps), start or (), zone), watched)
     there, told = _chosen(_merged(rename_labels(there, renamed or ()), merge), told, rule)
     done = score_by_all(there, told, camera_hours, at_rate, seed)
     if det is not None:
@@ -135,22 +136,42 @@ def read_truth(paths: Sequence[Path], form: str, fps: float) -> Truth:
 
 def _predictions(
     paths: Sequence[Path] | None, data_dir: Path | None, site: Path | None, statuses: Sequence[IncidentStatus] | None
-) -> tuple[list[Prediction], tzinfo]:
-    """From the files, or else from what a run has kept; and the time zone that times are typed in."""
+) -> tuple[list[Prediction], tzinfo, dict[str, float]]:
+    """From the files, or else from what a run has kept; the time zone that times are typed in; and for how many
+    seconds each camera was watched, as far as the run knows."""
     from pipeline.evaluation.recordings import prediction_of
     from pipeline.evaluation.tables import read_predictions
 
     if paths and data_dir:
         raise ConfigError("predictions come from --predictions or from --data-dir, not from both")
     if paths:
-        return list(chain.from_iterable(read_predictions(path) for path in paths)), UTC
+        return list(chain.from_iterable(read_predictions(path) for path in paths)), UTC, {}
     if data_dir is None and site is None:
         raise ConfigError("what was told? name a file with --predictions, or what a run has kept with --data-dir")
     with kept_data(data_dir, site) as (stores, zone):
         found = stores.incidents.find(IncidentFilter(statuses=tuple(statuses or ()), limit=_MOST_INCIDENTS))
+        watched = _watched(stores)
     if len(found) == _MOST_INCIDENTS:
         say_warning(f"only the latest {_MOST_INCIDENTS} incidents are scored")
-    return [prediction_of(one) for one in found if one.candidate.condition is None], zone
+    return [prediction_of(one) for one in found if one.candidate.condition is None], zone, watched
+
+
+def _watched(stores: Stores) -> dict[str, float]:
+    """Camera to the seconds in which its rules were judged, by the account of coverage."""
+    from pipeline.store.gaps import accounts, watched_seconds
+
+    now, since = datetime.now(UTC), stores.coverage.known_since()
+    begins: dict[str, datetime] = {}
+    for (camera_id, _), at in since.items():
+        begins[camera_id] = min(at, begins.get(camera_id, at))
+    found = {name: accounts(stores.coverage, [name], begin, now, now) for name, begin in begins.items()}
+    return {name: watched_seconds(account.stretches) for name, (account,) in found.items()}
+
+
+def _with_watched(truth: Truth, watched: Mapping[str, float]) -> Truth:
+    """Where the truth does not say how long a camera was looked at, the run does."""
+    lengths = {name: watched.get(name) if length is None else length for name, length in truth.lengths.items()}
+    return replace(truth, lengths=lengths)
 
 
 def _placed(truth: Truth, starts: Sequence[str], zone: tzinfo) -> Truth:

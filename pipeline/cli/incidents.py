@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +14,12 @@ from rich.console import Console
 from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
 from pipeline.cli.coverage import unwatched
-from pipeline.cli.output import change_line, err, headline, local_time, out, plain, say_json, wall_clock
+from pipeline.cli.output import change_line, counted, err, headline, local_time, out, plain, say_json, wall_clock
 from pipeline.cli.screens import incident_table
 from pipeline.cli.times import read_moment
 from pipeline.clock import SystemClock
 from pipeline.contracts.candidate import Fact
-from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus
+from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus, Link
 from pipeline.errors import ConfigError
 from pipeline.incidents.recorder import IncidentRecorder, Plan
 from pipeline.site import load_site
@@ -26,9 +27,11 @@ from pipeline.site import load_site
 if TYPE_CHECKING:
     from pipeline.app.stores import Stores
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and acknowledge incidents.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, acknowledge and review incidents.")
 
 IncidentArgument = Annotated[str, typer.Argument(metavar="ID", help="An incident's id, or its beginning.")]
+ByOption = Annotated[str | None, typer.Option(help="Who says so; you, by default.")]
+NoteOption = Annotated[str, typer.Option(help="A remark to keep with it.")]
 _LATEST = 1000
 """Among so many incidents the beginning of an id is looked for."""
 
@@ -38,6 +41,9 @@ def list_incidents(
     camera: Annotated[str | None, typer.Option(help="Only of this camera.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only of this rule.")] = None,
     status: Annotated[list[IncidentStatus] | None, typer.Option(help="Only with this status; may be repeated.")] = None,
+    reviewed: Annotated[
+        bool | None, typer.Option("--reviewed/--unreviewed", help="Only those that people have judged, or have not.")
+    ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Opened at or after: 22:14, 2 hours ago …")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Opened before.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
@@ -60,6 +66,7 @@ def list_incidents(
             statuses=tuple(status or ()),
             opened_from=read_moment(since, now, zone).at if since else None,
             opened_before=read_moment(until, now, zone).at if until else None,
+            is_reviewed=reviewed,
             limit=limit,
         )
         found = stores.incidents.find(wanted)
@@ -104,7 +111,7 @@ def show(
       sightline incidents show 3f2a --site site.yaml
     """
     with kept_data(data_dir, site) as (stores, zone):
-        incident = _find(stores, incident_id)
+        incident = find_incident(stores, incident_id)
         if as_json:
             say_json(_whole(stores, incident))
         else:
@@ -114,8 +121,8 @@ def show(
 @app.command()
 def ack(
     incident_id: IncidentArgument,
-    by: Annotated[str | None, typer.Option(help="Who has seen it; you, by default.")] = None,
-    note: Annotated[str, typer.Option(help="A remark to keep with it.")] = "",
+    by: ByOption = None,
+    note: NoteOption = "",
     data_dir: DataDirOption = None,
     site: SiteOption = None,
     as_json: JsonOption = False,
@@ -128,8 +135,8 @@ def ack(
       sightline incidents ack 3f2a --note "it was the gardener" --site site.yaml
     """
     with kept_data(data_dir, site) as (stores, zone):
-        incident = _find(stores, incident_id)
-        recorder = IncidentRecorder(stores.incidents, _plan(site), SystemClock())
+        incident = find_incident(stores, incident_id)
+        recorder = IncidentRecorder(stores.incidents, plan_of(site), SystemClock())
         change = recorder.acknowledge(incident.id, by or getpass.getuser(), note)
         if as_json:
             say_json(change.model_dump(mode="json"))
@@ -137,14 +144,14 @@ def ack(
             out().print(change_line(change, wall_clock(zone)))
 
 
-def _plan(site_path: Path | None) -> Plan:
+def plan_of(site_path: Path | None) -> Plan:
     """Who is told of a change: the site's channels, or nobody without a site file."""
     if site_path is None:
         return lambda _change: ()
     return DeliveryPolicy(*rules_and_channels(load_site(site_path)))
 
 
-def _find(stores: Stores, wanted: str) -> Incident:
+def find_incident(stores: Stores, wanted: str) -> Incident:
     """The incident with this id or the only recent one whose id begins so; `ConfigError` otherwise."""
     exact = stores.incidents.get(wanted)
     if exact is not None:
@@ -166,6 +173,7 @@ def _whole(stores: Stores, incident: Incident) -> dict[str, Any]:
             {"id": change.id, "kind": change.kind.value, "at": change.at, "note": change.note}
             for change in stores.incidents.changes(incident.id)
         ],
+        "links": [asdict(link) for link, _ in _linked(stores, incident)],
         "evidence": dict(_evidence(stores, incident)),
         "deliveries": [delivery.model_dump(mode="json") for delivery in stores.outbox.of_incident(incident.id)],
     }
@@ -177,10 +185,14 @@ def _print_whole(stores: Stores, incident: Incident, zone: tzinfo) -> None:
     closed = f", closed {local_time(incident.closed_at, zone)}" if incident.closed_at else ""
     console.print(
         f"{incident.id}  {incident.status.value}, {incident.severity.value}; {incident.camera_id}, {incident.rule_id}; "
-        f"opened {local_time(incident.opened_at, zone)}{closed}"
+        f"opened {local_time(incident.opened_at, zone)}{closed}{_again(incident, zone)}"
     )
     _section("What was measured", [_fact_line(fact, zone) for fact in incident.candidate.facts])
     _section("Verdict", _verdict_lines(incident))
+    if incident.candidate.condition is None:
+        _section("Review", [_review_line(incident, zone)])
+    if linked := _linked(stores, incident):
+        _section("Perhaps the same on other cameras", [_link_line(link, other, zone) for link, other in linked])
     life = stores.incidents.changes(incident.id)
     _section("Life", [f"{local_time(c.at, zone)}  {c.kind.value:<12}  {c.note}" for c in life])
     _section("Evidence", [f"{name:<10} {place}" for name, place in _evidence(stores, incident)])
@@ -191,6 +203,27 @@ def _print_whole(stores: Stores, incident: Incident, zone: tzinfo) -> None:
             for d in stores.outbox.of_incident(incident.id)
         ],
     )
+
+
+def _again(incident: Incident, zone: tzinfo) -> str:
+    """What was met again while the cooldown held: `, again 3 times until 22:20:05`."""
+    candidate = incident.candidate
+    if not candidate.repeats or candidate.repeated_at is None:
+        return ""
+    until = local_time(candidate.repeated_at, zone, "%H:%M:%S")
+    return f", again {counted(candidate.repeats, 'time')} until {until}"
+
+
+def _linked(stores: Stores, incident: Incident) -> list[tuple[Link, Incident]]:
+    """With the other incident of each; those erased meanwhile are left out."""
+    links = [(link, stores.incidents.get(link.other_id)) for link in stores.incidents.links_of(incident.id)]
+    return [(link, other) for link, other in links if other is not None]
+
+
+def _link_line(link: Link, other: Incident, zone: tzinfo) -> str:
+    alike = f"{link.similarity:.0%} alike" if link.similarity is not None else "at the same time"
+    apart = f", {link.seconds_apart:.0f} s apart" if link.seconds_apart else ""
+    return f"{local_time(other.opened_at, zone)}  {other.camera_id}, {other.rule_id}: {alike}{apart}  [{other.id}]"
 
 
 def _section(title: str, lines: list[str]) -> None:
@@ -217,6 +250,14 @@ def _verdict_lines(incident: Incident) -> list[str]:
         lines += [f"likely next: {report.forecast}"] if report.forecast else []
         lines += [f"advice: {report.advice}"] if report.advice else []
     return lines
+
+
+def _review_line(incident: Incident, zone: tzinfo) -> str:
+    said = incident.review
+    if said is None:
+        return "nobody has said yet: sightline incidents confirm|reject " + incident.id
+    word = "a right alert" if said.is_right else "a false alarm"
+    return f"{local_time(said.at, zone)}  {word}, says {said.by}" + (f": {said.note}" if said.note else "")
 
 
 def _evidence(stores: Stores, incident: Incident) -> list[tuple[str, str]]:

@@ -30,7 +30,9 @@ STYLES = {
     "unverified": "cyan",
     "updated": "blue",
     "closed": "dim",
+    "repeated": "blue",
     "acknowledged": "magenta",
+    "reviewed": "magenta",
 }
 
 

@@ -30,7 +30,10 @@ from pipeline.cli.erase import erase
 from pipeline.cli.eval import evaluate
 from pipeline.cli.incidents import app as incidents
 from pipeline.cli.ingest import ingest
+from pipeline.cli.learn_rules import learn_rules
+from pipeline.cli.learned import app as learned
 from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, plain, say_error
+from pipeline.cli.reviews import confirm, precision, reject
 from pipeline.cli.run import run
 from pipeline.cli.watch import EPILOG, watch
 from pipeline.cli.why_command import why
@@ -119,9 +122,13 @@ app.command()(coverage)
 app.command()(erase)
 app.command("eval")(evaluate)
 app.command()(backtest)
+app.command("learn-rules")(learn_rules)
 app.add_typer(cameras, name="cameras")
 app.add_typer(cluster, name="cluster")
+for _review_command in (confirm, reject, precision):
+    incidents.command()(_review_command)
 app.add_typer(incidents, name="incidents")
+app.add_typer(learned, name="learned")
 app.add_typer(channels, name="channels")
 app.command("replay-dead-letters")(replay_dead_letters)
 app.add_typer(dead_letters, name="dead-letters")

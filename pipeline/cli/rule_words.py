@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.cli.times import read_duration
@@ -32,6 +33,7 @@ _SINGULAR = {"people": "person", "someone": "person", "anyone": "person", "someb
 _SINGULAR |= {"knives": "knife", "couches": "couch", "toothbrushes": "toothbrush", "sheep": "sheep", "mice": "mouse"}
 _ENDS_IN_S = {"bus", "scissors", "skis"}
 _MAX_ID_LENGTH = 40
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def rule_in_words(rule: Rule) -> str:
         return "any trouble with the camera" if set(rule.health) == set(Condition) else " or ".join(rule.health)
     track = rule.track
     if track is None:
-        return f"“{rule.when}”{where}"
+        return f"{_scored_in_words(rule)}{where}"
     what = "anything" if ANY_OBJECT in track.object else " or ".join(track.object)
     if track.count_above is not None:
         return f"more than {track.count_above} {what}{where}"
@@ -146,6 +148,24 @@ def rule_in_words(rule: Rule) -> str:
     if track.left_behind is not None:
         return f"{what} left behind {track.left_behind:g} s{where}"
     return f"{what} faster than {track.faster_than:g} of its own heights a second{where}"
+
+
+def _scored_in_words(rule: Rule) -> str:
+    """`person: “a person lies down”, like fall-1.jpg (not like sit.jpg)`: words, examples or both."""
+    if rule.unusual:
+        return "anything unusual"
+    said = [f"“{rule.when}”"] if rule.when is not None else []
+    if rule.examples is not None:
+        unlike = f" (not like {_names(rule.examples.negative)})" if rule.examples.negative else ""
+        said.append(f"like {_names(rule.examples.positive)}{unlike}")
+    whose = f"{'anything' if ANY_OBJECT in rule.object else ' or '.join(rule.object)}: " if rule.object else ""
+    return whose + ", ".join(said)
+
+
+def _names(paths: Sequence[str]) -> str:
+    """The files' own names, the first few of them."""
+    more = f" and {len(paths) - _MOST_NAMES} more" if len(paths) > _MOST_NAMES else ""
+    return ", ".join(PurePosixPath(path).name for path in paths[:_MOST_NAMES]) + more
 
 
 def _objects(text: str) -> list[str]:

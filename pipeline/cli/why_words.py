@@ -10,6 +10,7 @@ from pipeline.contracts.rule import ANY_OBJECT, DAYS, Rule, Schedule
 
 ORDER = list(Gate)
 DISABLED = "rule disabled"
+LEARNING = "learning what is normal"
 ELSEWHERE = "only elsewhere"
 NOT_PASSING = "inside, not passing"
 NOT_LONG = "not long enough"
@@ -105,7 +106,8 @@ def _not_passing(link: DecisionCount, rule: Rule | None) -> str:
 def _threshold(link: DecisionCount, _rule: Rule | None) -> str:
     if link.max_value is None:
         return _plainly(link, _rule)
-    return f"the score was {link.max_value:.2f} at most (needs {link.threshold or 0:.2f})"
+    source = f", {link.detail}" if link.detail else ""
+    return f"the score was {link.max_value:.2f} at most (needs {link.threshold or 0:.2f}{source})"
 
 
 def _dwell(link: DecisionCount, _rule: Rule | None) -> str:
@@ -123,6 +125,7 @@ _BY_REASON: dict[str, Words] = {
     "overloaded": lambda link, _rule: f"the machine was overloaded and dropped {counted(link.count, 'frame')}",
     "nothing found": lambda link, _rule: f"the detector found nothing in {counted(link.count, 'frame')}",
     DISABLED: lambda _link, _rule: "the rule is switched off (enabled: false)",
+    LEARNING: lambda link, _rule: f"what is normal for the camera was still being learned ({link.detail or 'begun'})",
     "nothing entered": _nothing_did,
     "nothing left": _nothing_did,
     "nothing crossed": _nothing_did,

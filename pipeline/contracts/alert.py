@@ -15,7 +15,17 @@ from pipeline.contracts.values import Contract, Identifier, Seconds, Severity, U
 if TYPE_CHECKING:
     from pipeline.contracts.incident import IncidentChange
 
-TellableKind = Literal["provisional", "confirmed", "rejected", "unverified", "updated", "closed", "acknowledged"]
+TellableKind = Literal[
+    "provisional",
+    "confirmed",
+    "rejected",
+    "unverified",
+    "updated",
+    "closed",
+    "repeated",
+    "acknowledged",
+    "reviewed",
+]
 
 
 class Channel(Contract):

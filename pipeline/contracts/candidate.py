@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
 from pipeline.contracts.health import Condition
-from pipeline.contracts.values import Contract, Severity, UtcDatetime, utc_text
+from pipeline.contracts.observation import MOVING
+from pipeline.contracts.values import Contract, Fraction, Severity, UtcDatetime, utc_text
 
 
 class CandidateState(StrEnum):
@@ -44,8 +46,8 @@ class Fact(Contract):
     """Something measured that made the rule fire, in numbers and in words."""
 
     kind: str
-    """The predicate's verb: `enters`, `crosses`, `inside`, `count_above`, `left_behind`, `faster_than`, `when`…; of a
-    health rule the condition: `offline`, `black`…"""
+    """The predicate's verb: `enters`, `crosses`, `inside`, `count_above`, `left_behind`, `faster_than`; `when`,
+    `examples`, `unusual`; of a health rule the condition: `offline`, `black`…"""
     text: str
     """For a person: `person 7 crossed kerb left_to_right`."""
     at: UtcDatetime
@@ -89,6 +91,28 @@ class Candidate(Contract):
     """(width, height) of the camera's frames, pixels."""
     models: dict[str, str] = {}
     """Role to model id: which encoder and detector saw it."""
+    embedding: str = ""
+    """Of the peak: what the rule's score was made from (`values.unpack_vector`), in the space of `models["encoder"]`;
+    of a rule without a score the picture's. Empty without an encoder."""
+    appearance: str = ""
+    """What the thing it is about looks like (`values.unpack_vector`), for finding it again on other cameras; empty
+    when it is about no single thing, or nobody has looked."""
+    novelty: Fraction | None = None
+    """How unusual the peak was for this camera: share of its normal that is less so. None while that is not known."""
+    repeats: int = 0
+    """How often it happened again while the cooldown held, and was merged into this."""
+    repeated_at: UtcDatetime | None = None
+    """When it was last met again so."""
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """What the things that its facts name are, by most of its pictures; without those of which only motion is
+        known."""
+        votes: dict[int, Counter[str]] = {f.track_id: Counter() for f in self.facts if f.track_id is not None}
+        for region in (region for frame in self.key_frames for region in frame.regions):
+            if region.track_id in votes:
+                votes[region.track_id][region.label] += 1
+        return frozenset(counter.most_common(1)[0][0] for counter in votes.values() if counter) - {MOVING}
 
     @property
     def condition(self) -> Condition | None:

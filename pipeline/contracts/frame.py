@@ -77,6 +77,8 @@ class SampledFrame:
     """Luma, shape (36, 64), uint8: for choosing frames that differ."""
     reason: str
     """Why it was sampled: `motion`, `heartbeat`, `active` (something moved a moment ago) or `first`."""
+    crop_labels: tuple[str, ...] = ()
+    """Labels of the things that the encoder is to look at one by one too; `any` for all."""
 
 
 class VideoSource(Protocol):

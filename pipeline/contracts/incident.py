@@ -3,9 +3,9 @@
     provisional ──► confirmed | rejected | unverified ──► closed
          (unverified at once, when nothing will judge it)
 
-`updated` and `acknowledged` may come at any time, and an event that is over before it was judged is `closed` before
-its verdict. Every step is an `IncidentChange`, numbered from 1 within
-its incident; a change is stored in one transaction with the deliveries that tell it.
+`updated`, `acknowledged` and `reviewed` may come at any time, `repeated` only to what is closed, and an event that is
+over before it was judged is `closed` before its verdict. Every step is an `IncidentChange`, numbered from 1 within its
+incident; a change is stored in one transaction with the deliveries that tell it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,19 @@ class ChangeKind(StrEnum):
     UNVERIFIED = "unverified"
     UPDATED = "updated"
     CLOSED = "closed"
+    REPEATED = "repeated"
+    """It happened again while the rule's cooldown held; counted here in the place of another incident."""
     ACKNOWLEDGED = "acknowledged"
+    REVIEWED = "reviewed"
+
+
+class Review(Contract):
+    """What a person says of an incident: whether it was right to tell it. The last word counts."""
+
+    is_right: bool
+    by: str
+    at: UtcDatetime
+    note: str = ""
 
 
 class Incident(Contract):
@@ -62,7 +74,11 @@ class Incident(Contract):
     acknowledged_at: UtcDatetime | None = None
     acknowledged_by: str = ""
     candidate: Candidate
+    risen_in: int = 0
+    """Number of the change with which its severity last rose; 0 if it never did."""
     assessment: Assessment | None = None
+    review: Review | None = None
+    """A person's word; independent of `status`, which is the model's."""
     snapshot_uri: str = ""
     """Key of the annotated JPEG in the evidence store."""
     clip_uri: str = ""
@@ -94,6 +110,18 @@ class IncidentChange(Contract):
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Two incidents of different cameras that may be one happening."""
+
+    incident_id: str
+    other_id: str
+    seconds_apart: float
+    """From the end of the earlier to the start of the later; 0 when they overlap."""
+    similarity: float | None
+    """Of what the things look like, 0..1; None when that is not known of both."""
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentFilter:
     """Which incidents to list; newest first."""
 
@@ -102,6 +130,10 @@ class IncidentFilter:
     statuses: tuple[IncidentStatus, ...] = ()
     opened_from: datetime | None = None
     opened_before: datetime | None = None
+    is_reviewed: bool | None = None
+    """With a person's word, or without; None for both."""
+    changed_from: datetime | None = None
+    """Changed (`updated_at`) at or after."""
     limit: int = 100
 
 
@@ -131,8 +163,17 @@ class IncidentStore(Protocol):
         """Its life, oldest first."""
         ...
 
+    def link(self, links: Sequence[Link]) -> None:
+        """Keep these; known pairs, whichever way round, are left as they are."""
+        ...
+
+    def links_of(self, incident_id: str) -> list[Link]:
+        """Those that name it, seen from it (`incident_id` first), the most alike and then the closest first."""
+        ...
+
     def claim_verdicts(self, owner: str, lease_seconds: float, limit: int) -> list[Incident]:
-        """Take incidents that owe a verdict and are in nobody's hand, oldest first."""
+        """Take incidents that owe a verdict and are in nobody's hand: the more severe first, then the more unusual,
+        then the older."""
         ...
 
     def renew_verdicts(self, owner: str, incident_ids: Sequence[str], lease_seconds: float) -> None:
@@ -164,6 +205,10 @@ class IncidentStore(Protocol):
 
     def still_open(self) -> list[Incident]:
         """Incidents without `closed_at`, oldest first."""
+        ...
+
+    def last_told(self, since: datetime) -> list[Incident]:
+        """Of each camera and rule the last incident of `last_alerts`, if it opened at or after `since`."""
         ...
 
     def last_alerts(self) -> Mapping[tuple[str, str], datetime]:

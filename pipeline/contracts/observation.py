@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -29,6 +29,8 @@ class Region:
     """The detector's confidence, 0..1."""
     track_id: int | None = None
     """Stable for one thing on one camera for as long as the tracker holds it; None while unconfirmed."""
+    embedding: NDArray[np.float32] | None = field(default=None, compare=False)
+    """(D,), unit length, of the thing cut out by itself; only where a rule looks at such things one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -107,10 +107,10 @@ class Timing(Contract):
 
     smoothing: Seconds = 1.0
     """Time constant of the causal average over scores of `when:` rules."""
-    threshold: Fraction = 0.6
-    """Smoothed score at which the rule counts as met."""
-    release: Fraction = 0.4
-    """Smoothed score under which it counts as no longer met."""
+    threshold: Fraction | None = None
+    """Smoothed score at which the rule counts as met, fixed; without one it is learned, see `alerts_per_day`."""
+    release: Fraction | None = None
+    """Smoothed score under which it counts as no longer met; goes with a fixed `threshold`."""
     dwell: Seconds | None = None
     """How long it must stay met before a candidate opens; the rule kind's own default when not given."""
     gap: Seconds | None = None
@@ -118,8 +118,38 @@ class Timing(Contract):
 
     @model_validator(mode="after")
     def _hysteresis(self) -> Self:
-        if self.release > self.threshold:
+        if self.release is not None and self.threshold is None:
+            raise ValueError("release goes with a fixed threshold; without one both are learned")
+        if self.release is not None and self.threshold is not None and self.release > self.threshold:
             raise ValueError(f"release ({self.release}) must not be above threshold ({self.threshold})")
+        return self
+
+
+class Examples(Contract):
+    """Pictures or clips that show what a rule is about, and what it is not about.
+
+    Paths or fsspec URLs; a relative path is taken from the site file's folder.
+    """
+
+    positive: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    """What should be told: three to five make a rule."""
+    negative: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    """What looks alike and should not be told."""
+
+
+class Escalation(Contract):
+    """When an incident becomes more serious than its rule."""
+
+    after: Seconds | None = None
+    """Once it has lasted so long."""
+    repeats: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Once it has happened again so many times while the cooldown held."""
+    to: Severity = Severity.CRITICAL
+
+    @model_validator(mode="after")
+    def _some_reason(self) -> Self:
+        if self.after is None and self.repeats is None:
+            raise ValueError("expected after: DURATION, repeats: NUMBER or both")
         return self
 
 
@@ -131,6 +161,13 @@ class Rule(Contract):
     """Words, scored by the encoder and judged by the vision-language model."""
     track: TrackPredicate | None = None
     """A condition over tracks and zones."""
+    examples: Examples | None = None
+    """What it looks like, in pictures; alone, or beside `when`. One path or a list is short for `positive`."""
+    unusual: bool = False
+    """What this camera does not normally see at this hour of the week; learned, see `docs/learning.md`."""
+    object: tuple[str, ...] = ()
+    """With `when` or `examples`: things of these labels are looked at one by one, each by itself, in `zone` if there
+    is one; empty: the picture as a whole."""
     health: tuple[Condition, ...] | None = None
     """What is wrong with the camera itself: `offline`, `black` …, or `any`. Never judged by a model."""
     ask: Annotated[str, Field(max_length=20_000)] | None = None
@@ -148,13 +185,25 @@ class Rule(Contract):
     """`at_once`: a provisional alert goes out and the verdict follows with the same id; `verified`: nothing is
     told before the verdict, and a rejected candidate never is."""
     cooldown: Seconds = 60.0
-    """No new alert of this rule on this camera so soon after the last one sent."""
+    """No new alert of this rule on this camera so soon after the last one sent, unless it is clearly another event."""
+    escalate: Escalation | None = None
+    """When an incident of this rule becomes more severe than `severity`."""
+    alerts_per_day: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    """Of `when`, `examples` and `unusual`: false alarms a day that each camera may give, from which its threshold is
+    learned; `events.alerts_per_day` of the settings when not given."""
     notify: tuple[Identifier, ...] = ()
     """Channels; empty means all channels of the site."""
     enabled: bool = True
     timing: Timing = Timing()
 
-    @field_validator("cameras", "notify", mode="before")
+    @field_validator("examples", mode="before")
+    @classmethod
+    def _positive_alone(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"positive": (value,)}
+        return {"positive": value} if isinstance(value, list | tuple) else value
+
+    @field_validator("cameras", "notify", "object", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -174,12 +223,28 @@ class Rule(Contract):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        given = [kind for kind in ("when", "track", "health") if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(f"expected exactly one of when, track, health; got {' and '.join(given) or 'none'}")
+        kinds = {"when": self.when, "track": self.track, "health": self.health, "examples": self.examples}
+        given = [kind for kind, value in kinds.items() if value is not None] + ["unusual"] * self.unusual
+        if len(given) != 1 and given != ["when", "examples"]:
+            raise ValueError(
+                f"expected exactly one of when, track, examples, unusual, health; got {' and '.join(given) or 'none'}"
+            )
         if self.health is not None and self.zone is not None:
             raise ValueError("a health rule concerns the camera as a whole; take zone out")
+        if self.object and self.when is None and self.examples is None:
+            raise ValueError("object goes with when or examples; with track it stands inside it")
+        if self.alerts_per_day is not None and not self.is_scored:
+            raise ValueError("alerts_per_day goes with when, examples or unusual: a track rule has no score to learn")
+        if self.alerts_per_day is not None and self.timing.threshold is not None:
+            raise ValueError("give either alerts_per_day or timing.threshold: the one learns what the other fixes")
+        if self.escalate is not None and self.escalate.to.rank <= self.severity.rank:
+            raise ValueError(f"escalate.to ({self.escalate.to}) must be above severity ({self.severity})")
         return self
+
+    @property
+    def is_scored(self) -> bool:
+        """It is met by a score of an embedding, and not by what tracks do or how the camera is."""
+        return self.when is not None or self.examples is not None or self.unusual
 
     @property
     def names_used(self) -> tuple[tuple[str, str, str], ...]:

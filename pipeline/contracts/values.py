@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,6 +123,20 @@ class Contract(BaseModel):
     """Base of what crosses a border as JSON: frozen, closed, times aware, numbers finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def pack_vector(vector: NDArray[np.float32] | None) -> str:
+    """A vector as text for JSON: float16, little endian, base64; `""` for None."""
+    return "" if vector is None else base64.b64encode(np.asarray(vector, "<f2").tobytes()).decode("ascii")
+
+
+def unpack_vector(text: str) -> NDArray[np.float32] | None:
+    """The other way round, (D,) float32; None for `""` and for what is no such text."""
+    try:
+        vector = np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype(np.float32)
+    except ValueError:
+        return None
+    return vector if vector.size and np.isfinite(vector).all() else None
 
 
 def utc_text(moment: datetime) -> str:

@@ -52,6 +52,11 @@ class Recording:
     """Spent in them, all together."""
     failure: str = ""
     """Why it could not be read to its end."""
+    incident: Incident | None = None
+    """The one whose clip it is, as it stands in the site's own data."""
+    began_fixed: frozenset[str] = frozenset()
+    """Rules without a threshold in the site file that began with the fixed one: none was learned for them as they
+    stand."""
 
     def place_seconds(self, at: datetime) -> float:
         """Where in the recording a moment is, in seconds from its start."""
@@ -86,20 +91,25 @@ class RuleFigures:
     """From asking to the verdict, all incidents together."""
     near_misses: tuple[tuple[Recording, NearMiss], ...]
     """The closest first."""
+    num_recordings: int
+    is_of_clips: bool
+    """The recordings are clips of incidents, there because a rule alerted: they stand for no other time."""
 
     @property
     def alerts_a_day(self) -> float | None:
-        """By the camera-day, extrapolated from the hours read; None where nothing was read."""
-        return _a_day(len(self.hits), self.hours)
+        """By the camera-day, extrapolated from the hours read; None where nothing was read, and of clips."""
+        return None if self.is_of_clips else _a_day(len(self.hits), self.hours)
 
     @property
     def alerts_a_day_interval(self) -> Interval | None:
         """95 %, as if alerts came independently (exact Poisson: Garwood, "Fiducial limits for the Poisson
         distribution", Biometrika 28, 1936)."""
+        if self.alerts_a_day is None:
+            return None
         num, tail = len(self.hits), (1 - CONFIDENCE) / 2
         low = float(chi2.ppf(tail, 2 * num)) / 2 if num else 0.0
         high = float(chi2.ppf(1 - tail, 2 * num + 2)) / 2
-        return Interval(low / self.hours * _HOURS_A_DAY, high / self.hours * _HOURS_A_DAY) if self.hours > 0 else None
+        return Interval(low / self.hours * _HOURS_A_DAY, high / self.hours * _HOURS_A_DAY)
 
 
 def rule_figures(rule: Rule, recordings: Sequence[Recording]) -> RuleFigures:
@@ -118,6 +128,8 @@ def rule_figures(rule: Rule, recordings: Sequence[Recording]) -> RuleFigures:
         sum(len(one.frames_sent) for one in judged),
         sum((one.finished_at - one.started_at).total_seconds() for one in judged),
         tuple(sorted(near, key=lambda pair: -pair[1].closeness)),
+        len(looked_at),
+        any(one.incident is not None for one in looked_at),
     )
 
 

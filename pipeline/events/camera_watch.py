@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
@@ -14,13 +17,14 @@ from pipeline.contracts.observation import Observation
 from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError
 from pipeline.events.key_frames import Glimpse, Lookback
+from pipeline.events.learning import CameraLearning
 from pipeline.events.predicates import predicate_for
 from pipeline.events.reading import Predicate
+from pipeline.events.scored import ScoredPredicate, Scorer
 from pipeline.events.state_machine import Moment, RuleMachine
 from pipeline.events.takeover import Takeover
 from pipeline.events.tracks import TrackBook
 from pipeline.events.watch import RuleWatch, Scene
-from pipeline.events.words import WordScorer
 from pipeline.events.zones import Shapes, shapes_of
 from pipeline.settings import EventSettings
 
@@ -37,27 +41,24 @@ class CameraWatch:
         rules: tuple[Rule, ...],
         settings: EventSettings,
         timezone: ZoneInfo,
-        scorers: Mapping[str, WordScorer],
+        scorers: Mapping[str, Scorer],
+        learning: CameraLearning,
         decisions: DecisionSink,
         *,
         last_alerts: Mapping[tuple[str, str], datetime],
         model_ids: Mapping[str, str],
         known: Iterable[Candidate],
+        lately: Iterable[Candidate] = (),
     ) -> None:
         _check_places(camera, rules)
-        self._camera, self._timezone, self._scorers, self._decisions = camera, timezone, scorers, decisions
+        self._camera, self._timezone, self._decisions = camera, timezone, decisions
+        self._scorers, self._learning = scorers, learning
         self._max_gap_seconds = max(settings.max_gap, _HEARTBEATS / camera.sampling.idle_fps)
         self._memory_seconds = settings.track_memory
         self._disabled = tuple(rule for rule in rules if not rule.enabled)
-        takeover = Takeover(camera, known)
+        takeover = Takeover(camera, known, lately)
         self._watches = [
-            RuleWatch(
-                rule,
-                RuleMachine(camera.id, rule, decisions, last_alerts.get((camera.id, rule.id))),
-                max_key_frames=settings.max_key_frames,
-                model_ids=model_ids,
-                heritage=takeover.of_rule(rule.id),
-            )
+            self._rule_watch(rule, last_alerts, model_ids, settings.max_key_frames, takeover)
             for rule in rules
             if rule.enabled
         ]
@@ -65,6 +66,25 @@ class CameraWatch:
         self._takeover: Takeover | None = takeover
         """Until the first observation that nobody had decided on."""
         self._past: _Past | None = None
+
+    def _rule_watch(
+        self,
+        rule: Rule,
+        last_alerts: Mapping[tuple[str, str], datetime],
+        model_ids: Mapping[str, str],
+        max_key_frames: int,
+        takeover: Takeover,
+    ) -> RuleWatch:
+        calibration = self._learning.calibration(rule)
+        last_alert_at = last_alerts.get((self._camera.id, rule.id))
+        return RuleWatch(
+            rule,
+            RuleMachine(self._camera.id, rule, self._decisions, last_alert_at, calibration),
+            max_key_frames=max_key_frames,
+            model_ids=model_ids,
+            heritage=takeover.of_rule(rule.id),
+            calibration=calibration,
+        )
 
     def see(self, observation: Observation, *, is_replay: bool) -> tuple[Candidate, ...]:
         """Take in one observation; what opened, changed or closed with it."""
@@ -83,7 +103,7 @@ class CameraWatch:
                 told = self.finish()
         if self._past is None:
             self._past = self._begin(moment, observation)
-        self._past.take_in(moment, observation)
+        self._past.take_in(moment, observation, self._novelty(observation))
         return self._follow(self._past) if is_decided else (*told, *self._judge(self._past))
 
     def finish(self) -> tuple[Candidate, ...]:
@@ -97,7 +117,7 @@ class CameraWatch:
         """The candidate was never told. Safe from another thread."""
         for watch in self._watches:
             if watch.rule_id == candidate.rule_id:
-                watch.machine.withdraw_alert(candidate.opened_at)
+                watch.withdraw_alert(candidate)
 
     def _judge(self, past: _Past) -> tuple[Candidate, ...]:
         for rule in self._disabled:
@@ -105,7 +125,25 @@ class CameraWatch:
         told = [
             candidate for watch in self._watches for candidate in watch.see(past.scene, past.measures[watch.rule_id])
         ]
+        self._learn_normal(past.scene.observation)
         return (*self._take_leftovers(), *told)
+
+    def _learn_normal(self, observation: Observation) -> None:
+        """A picture that no rule minds is normal, for all that is known."""
+        normal = self._learning.normal
+        if normal is None or observation.embedding is None:
+            return
+        if any(watch.is_grave for watch in self._watches):
+            normal.hold(observation.captured_at)
+        normal.offer(observation.embedding[np.newaxis], observation.captured_at)
+
+    def _novelty(self, observation: Observation) -> float | None:
+        """How unusual a picture is for the camera; None while that is not known."""
+        normal = self._learning.normal
+        if normal is None or normal.missing or observation.embedding is None:
+            return None
+        raw = float(normal.novelty(observation.embedding[np.newaxis], observation.captured_at)[0])
+        return normal.rank(raw) if math.isfinite(raw) else None
 
     def _follow(self, past: _Past) -> tuple[Candidate, ...]:
         for watch in self._watches:
@@ -142,7 +180,9 @@ class CameraWatch:
 
     def _measure(self, watch: RuleWatch, shapes: Shapes) -> Predicate:
         rule = watch.rule
-        return predicate_for(rule, shapes, watch.facts_told) if rule.when is None else self._scorers[rule.when]
+        if not rule.is_scored:
+            return predicate_for(rule, shapes, watch.facts_told)
+        return ScoredPredicate(rule, self._scorers[rule.id], shapes.areas[rule.zone] if rule.zone else None)
 
 
 class _Past:
@@ -160,9 +200,9 @@ class _Past:
         self.measures = measures
         self.scene = Scene(moment, observation, TrackBook(memory_seconds), shapes.areas, Lookback())
 
-    def take_in(self, moment: Moment, observation: Observation) -> None:
+    def take_in(self, moment: Moment, observation: Observation, novelty: float | None) -> None:
         """Bring tracks and lookback up to date."""
-        self.scene = replace(self.scene, moment=moment, observation=observation)
+        self.scene = replace(self.scene, moment=moment, observation=observation, novelty=novelty)
         self.scene.book.update(observation, moment.seconds)
         self.scene.lookback.add(Glimpse.of(observation, moment.seconds))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.rule import Rule
 from pipeline.events.left_behind import BRINGER_SECONDS
-from pipeline.events.state_machine import PACES, TIME_CONSTANTS, WORDS, kind_of
+from pipeline.events.state_machine import PACES, SCORED, TIME_CONSTANTS, kind_of
 from pipeline.settings import EventSettings, PerceptionSettings
 
 _SETTLE_SECONDS = 5.0
@@ -33,7 +33,7 @@ def rule_seconds(rule: Rule) -> float:
     pace, timing, track = PACES[kind_of(rule)], rule.timing, rule.track
     dwell = pace.dwell_seconds if timing.dwell is None else timing.dwell
     gap = pace.gap_seconds if timing.gap is None else timing.gap
-    smoothing = TIME_CONSTANTS * timing.smoothing if kind_of(rule) == WORDS else 0.0
+    smoothing = TIME_CONSTANTS * timing.smoothing if kind_of(rule) == SCORED else 0.0
     limit = 0.0
     if track is not None and track.left_behind is not None:
         limit = track.left_behind + BRINGER_SECONDS

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.contracts.candidate import Fact
 from pipeline.contracts.observation import Observation
 from pipeline.contracts.rule import ANY_OBJECT
@@ -22,7 +25,7 @@ NOT_PASSING = "inside, not passing"
 """The same: what counts is in there, and was not seen going in or out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """What was measured, and against what."""
 
@@ -35,6 +38,10 @@ class Reading:
     """Why it is not met: a short stable phrase for the ledger."""
     facts: tuple[Fact, ...] = ()
     """What meets it."""
+    vector: NDArray[np.float32] | None = None
+    """(D,): what a score was made from."""
+    detail: str = ""
+    """More on the reason, for a person."""
 
 
 class Predicate(Protocol):

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from pipeline.contracts.candidate import CandidateState
@@ -34,12 +34,12 @@ class Pace(NamedTuple):
     gap_seconds: float
 
 
-INSTANT, LASTING, TIMED, WORDS = "instant", "lasting", "timed", "words"
+INSTANT, LASTING, TIMED, SCORED = "instant", "lasting", "timed", "scored"
 PACES = {
     INSTANT: Pace(0.0, 0.0),  # an occurrence is whole in itself, and the next one is another
     LASTING: Pace(0.5, 2.0),
     TIMED: Pace(0.0, 2.0),  # `longer_than` and `left_behind` have waited already
-    WORDS: Pace(1.0, 3.0),
+    SCORED: Pace(1.0, 3.0),
 }
 
 
@@ -47,7 +47,7 @@ def kind_of(rule: Rule) -> str:
     """Which of `PACES` a rule follows."""
     track = rule.track
     if track is None:
-        return WORDS
+        return SCORED
     if track.enters is not None or track.leaves is not None or track.crosses is not None:
         return INSTANT
     return TIMED if track.longer_than is not None or track.left_behind is not None else LASTING
@@ -78,22 +78,83 @@ class Transition:
     ended_at: datetime | None = None
 
 
+class Likeness(NamedTuple):
+    """What is met now, beside what was told while the cooldown holds."""
+
+    difference: str
+    """Why it is another event, for a person: `car, not person`. Empty when it is none, or nobody can say."""
+    same_as: str
+    """Id of the candidate that it is again; empty when none is known."""
+
+
+UNKNOWN_LIKENESS = Likeness("", "")
+
+
+class Levels(Protocol):
+    """Where a rule is met, and where no longer. May move, slowly, as more is learned."""
+
+    @property
+    def threshold(self) -> float:
+        """Smoothed score at which it is met."""
+        ...
+
+    @property
+    def release(self) -> float:
+        """Smoothed score under which it is no longer met; at most `threshold`."""
+        ...
+
+    @property
+    def words(self) -> str:
+        """For a person, where these come from: `1 alert a day by 31 h of this camera`. Stable for a minute."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedLevels:
+    """Levels that stay."""
+
+    threshold: float
+    release: float
+    words: str = ""
+
+
+SHARE_LEVELS = FixedLevels(1.0, 1.0)
+"""Of `track` rules, whose score is the share of the limit."""
+DEFAULT_THRESHOLD, DEFAULT_RELEASE = 0.6, 0.4
+_RELEASE_SHARE = DEFAULT_RELEASE / DEFAULT_THRESHOLD
+
+
+def fixed_levels(rule: Rule) -> FixedLevels:
+    """As the rule says them, or the defaults: what holds where nothing is learned."""
+    if not rule.is_scored:
+        return SHARE_LEVELS
+    if rule.timing.threshold is None:
+        return FixedLevels(DEFAULT_THRESHOLD, DEFAULT_RELEASE)
+    given, threshold = rule.timing.release, rule.timing.threshold
+    return FixedLevels(threshold, threshold * _RELEASE_SHARE if given is None else given)
+
+
 class RuleMachine:
     """The state of one enabled rule on one camera. Records one decision an update."""
 
     def __init__(
-        self, camera_id: str, rule: Rule, decisions: DecisionSink, last_alert_at: datetime | None = None
+        self,
+        camera_id: str,
+        rule: Rule,
+        decisions: DecisionSink,
+        last_alert_at: datetime | None = None,
+        levels: Levels | None = None,
     ) -> None:
         kind, timing = kind_of(rule), rule.timing
         self._camera_id, self._rule_id, self._decisions = camera_id, rule.id, decisions
         self._schedule, self._cooldown_seconds = rule.schedule, rule.cooldown
         self.is_instant = kind == INSTANT
         """Whether it waits for occurrences, which are whole in themselves, and not for something that lasts."""
-        self._gate = Gate.THRESHOLD if kind == WORDS else Gate.PREDICATE
-        self._smoothing_seconds = timing.smoothing if kind == WORDS else 0.0
-        self.threshold, self._release = (timing.threshold, timing.release) if kind == WORDS else (1.0, 1.0)
+        self._gate = Gate.THRESHOLD if kind == SCORED else Gate.PREDICATE
+        self._smoothing_seconds = timing.smoothing if kind == SCORED else 0.0
+        self._levels = levels or fixed_levels(rule)
         self._dwell_seconds = PACES[kind].dwell_seconds if timing.dwell is None else timing.dwell
-        self._gap_seconds = PACES[kind].gap_seconds if timing.gap is None else timing.gap
+        self.gap_seconds = PACES[kind].gap_seconds if timing.gap is None else timing.gap
         self._alerts: tuple[datetime, ...] = (last_alert_at,) if last_alert_at is not None else ()
         """When the last two candidates opened, oldest first: where the cooldown counts from."""
         self.score: float | None = None
@@ -106,21 +167,36 @@ class RuleMachine:
         self._scheduled_since: Moment | None = None
         self._follows_since: Moment | None = None
         self._open: Transition | None = None
+        self.held_back: Moment | None = None
+        """When the cooldown last kept it from opening."""
+
+    @property
+    def threshold(self) -> float:
+        """Smoothed score at which the rule counts as met."""
+        return self._levels.threshold
+
+    @property
+    def is_scheduled(self) -> bool:
+        """The rule's schedule held with the last observation."""
+        return self._scheduled_since is not None
 
     @property
     def is_active(self) -> bool:
         """A candidate is open, or may be as soon as dwell or cooldown are over."""
         return self._open is not None or self._met_since is not None
 
-    def update(self, moment: Moment, reading: Reading) -> list[Transition]:
-        """Take in one observation's reading; what ends and what begins with it."""
+    def update(self, moment: Moment, reading: Reading, likeness: Likeness = UNKNOWN_LIKENESS) -> list[Transition]:
+        """Take in one observation's reading; what ends and what begins with it.
+
+        `likeness` counts while the cooldown holds: another event breaks through it.
+        """
         self._note(moment, reading)
         self._note_schedule(moment)
         transitions = []
         if self._open is not None and self._is_over(moment):
             transitions.append(self._close(self._open))
         if self._open is None:
-            opening = self._try_to_open(moment, reading)
+            opening = self._try_to_open(moment, reading, likeness)
             return [*transitions, opening] if opening is not None else transitions
         if self.is_met:
             self._met_last = moment
@@ -136,7 +212,7 @@ class RuleMachine:
             self._met_last = Moment(opening.opened_at, opening.opened_at.timestamp(), opening.opened_at)
         self._alerts = tuple(sorted({*self._alerts, *opened_at}))[-2:]
 
-    def follow(self, moment: Moment, reading: Reading) -> bool:
+    def follow(self, moment: Moment, reading: Reading, likeness: Likeness = UNKNOWN_LIKENESS) -> bool:
         """Take in a moment that an earlier owner decided on: nothing begins or ends, and no decision is left.
 
         Whether it holds something that was to be told, going by what is known here.
@@ -151,7 +227,7 @@ class RuleMachine:
         if self.is_met and self.would_join(moment):
             self._met_last = moment
             return False
-        return self.is_met and self._held_up(moment, reading) is None
+        return self.is_met and self._held_up(moment, reading, likeness) is None
 
     def would_join(self, moment: Moment) -> bool:
         """Whether an occurrence now belongs to what is open."""
@@ -180,7 +256,7 @@ class RuleMachine:
             self.is_met = False
         else:
             self.score = self._smoothed(moment, reading.score)
-            self.is_met = self.score >= (self._release if self.is_met else self.threshold)
+            self.is_met = self.score >= (self._levels.release if self.is_met else self._levels.threshold)
         if not self.is_met:
             self._met_since = None
         elif self._met_since is None or self.is_instant:
@@ -211,12 +287,14 @@ class RuleMachine:
             return True
         if self._met_last is None or (self.is_met and not self.is_instant):
             return False
-        return moment.seconds - self._met_last.seconds > self._gap_seconds + _TICK_SECONDS
+        return moment.seconds - self._met_last.seconds > self.gap_seconds + _TICK_SECONDS
 
-    def _try_to_open(self, moment: Moment, reading: Reading) -> Transition | None:
+    def _try_to_open(self, moment: Moment, reading: Reading, likeness: Likeness) -> Transition | None:
         """Through the gates in their order; the first that holds it up says so."""
-        held_up = self._held_up(moment, reading)
-        self._decisions.record(held_up or self._decision(moment, reading, Gate.COOLDOWN, True, "opened"))
+        held_up = self._held_up(moment, reading, likeness)
+        self._decisions.record(held_up or self._passage(moment, reading, likeness))
+        if held_up is not None and held_up.gate is Gate.COOLDOWN:
+            self.held_back = moment
         if held_up is not None or self._met_since is None or self._scheduled_since is None:
             return None
         started_at = max(self._met_since.at, self._scheduled_since.at)
@@ -225,7 +303,7 @@ class RuleMachine:
         self._alerts = (*self._alerts[-1:], moment.at)
         return self._open
 
-    def _held_up(self, moment: Moment, reading: Reading) -> Decision | None:
+    def _held_up(self, moment: Moment, reading: Reading, likeness: Likeness) -> Decision | None:
         if self._scheduled_since is None:
             # With the score, so that the ledger knows whether it was met all the same.
             score = self.score if reading.score is not None else None
@@ -235,13 +313,30 @@ class RuleMachine:
         met_seconds = moment.seconds - self._met_since.seconds
         if met_seconds < self._dwell_seconds - _TICK_SECONDS:
             return self._refusal(moment, Gate.DWELL, "dwell", met_seconds, self._dwell_seconds)
-        if self._alerts:
-            # Either way: a clock set back must not silence a rule until it has caught up again. Equal means the
-            # same opening seen again after a restart; its id is the same, so it is told once.
-            quiet_seconds = abs((moment.at - self._alerts[-1]).total_seconds())
-            if _TICK_SECONDS < quiet_seconds < self._cooldown_seconds - _TICK_SECONDS:
-                return self._refusal(moment, Gate.COOLDOWN, "cooldown", quiet_seconds, self._cooldown_seconds)
+        quiet_seconds = self._quiet_seconds(moment)
+        if quiet_seconds is not None and not likeness.difference:
+            cooldown = self._refusal(moment, Gate.COOLDOWN, "cooldown", quiet_seconds, self._cooldown_seconds)
+            return replace(cooldown, detail=likeness.same_as)
         return None
+
+    def _quiet_seconds(self, moment: Moment) -> float | None:
+        """Since the last alert, while its cooldown holds.
+
+        Either way: a clock set back must not silence a rule until it has caught up again. Equal means the same opening
+        seen again after a restart; its id is the same, so it is told once.
+        """
+        if not self._alerts:
+            return None
+        quiet_seconds = abs((moment.at - self._alerts[-1]).total_seconds())
+        is_quiet = _TICK_SECONDS < quiet_seconds < self._cooldown_seconds - _TICK_SECONDS
+        return quiet_seconds if is_quiet else None
+
+    def _passage(self, moment: Moment, reading: Reading, likeness: Likeness) -> Decision:
+        """It opens; through a cooldown when it is another event."""
+        if likeness.difference and self._quiet_seconds(moment) is not None:
+            other = self._decision(moment, reading, Gate.COOLDOWN, True, "another event")
+            return replace(other, detail=likeness.difference)
+        return self._decision(moment, reading, Gate.COOLDOWN, True, "opened")
 
     def _close(self, opening: Transition) -> Transition:
         self._open = None
@@ -255,4 +350,5 @@ class RuleMachine:
 
     def _decision(self, moment: Moment, reading: Reading, gate: Gate, passed: bool, reason: str) -> Decision:
         value, threshold = (self.score, self.threshold) if reading.limit is None else (reading.value, reading.limit)
-        return Decision(self._camera_id, gate, passed, reason, moment.at, self._rule_id, value, threshold)
+        words = reading.detail or self._levels.words
+        return Decision(self._camera_id, gate, passed, reason, moment.at, self._rule_id, value, threshold, words)

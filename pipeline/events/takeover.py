@@ -40,19 +40,23 @@ _MAX_AHEAD = timedelta(seconds=60)
 class Takeover:
     """What is known of one camera when it is taken over; with nothing known, a camera's first start."""
 
-    def __init__(self, camera: Camera, known: Iterable[Candidate]) -> None:
+    def __init__(self, camera: Camera, known: Iterable[Candidate], lately: Iterable[Candidate] = ()) -> None:
         """`known`: what was told of this camera, in any states, oldest first; others' are left out.
 
-        At least all that is open, and all that was told since the moment from which frames are replayed.
+        At least all that is open, and all that was told since the moment from which frames are replayed. `lately` is
+        only what may happen again, and decides on no frame: nothing of it need be replayed.
         """
-        self._known = _latest(candidate for candidate in known if candidate.camera_id == camera.id)
+        known = [candidate for candidate in known if candidate.camera_id == camera.id]
+        self._known = _latest(known)
+        self._lately = _latest([*(candidate for candidate in lately if candidate.camera_id == camera.id), *known])
         self._samples_seconds = _SAMPLES / camera.sampling.active_fps
         self._told_until = [known_until(candidate) for candidate in self._known]
 
     def of_rule(self, rule_id: str) -> Heritage:
         """What is known of one rule."""
         known = [candidate for candidate in self._known if candidate.rule_id == rule_id]
-        return Heritage(known, self._samples_seconds)
+        lately = [candidate for candidate in self._lately if candidate.rule_id == rule_id]
+        return Heritage(known, self._samples_seconds, lately)
 
     def holds(self, at: datetime, *, is_replay: bool) -> bool:
         """Whether a frame was decided on before. With the first that was not, the takeover is over."""
@@ -72,7 +76,9 @@ class Takeover:
 class Heritage:
     """What is known of one rule on one camera, and which passages in the replay nobody has told yet."""
 
-    def __init__(self, known: Sequence[Candidate], samples_seconds: float) -> None:
+    def __init__(self, known: Sequence[Candidate], samples_seconds: float, lately: Iterable[Candidate] = ()) -> None:
+        self.closed = tuple(candidate for candidate in lately if not _is_open(candidate))
+        """What may happen again, in order of opening."""
         self.open = next((candidate for candidate in reversed(known) if _is_open(candidate)), None)
         self.opened_at = tuple(candidate.opened_at for candidate in known)
         self._told = [fact for candidate in known for fact in candidate.facts]
@@ -133,15 +139,17 @@ def ended(candidate: Candidate, at: datetime) -> Candidate:
 def known_until(candidate: Candidate) -> datetime:
     """The last moment a candidate tells of."""
     moments = [candidate.opened_at, candidate.ended_at or candidate.opened_at]
+    moments += [candidate.repeated_at] if candidate.repeated_at is not None else []
     moments += (frame.captured_at for frame in candidate.key_frames)
     return max([*moments, *(fact.at for fact in candidate.facts)])
 
 
 def _latest(known: Iterable[Candidate]) -> list[Candidate]:
-    """The last state of each, in order of opening; what is closed stays so."""
+    """The last state of each, in order of opening; what is closed stays so, and may have been met again since."""
     latest: dict[str, Candidate] = {}
     for candidate in known:
-        if candidate.id not in latest or _is_open(latest[candidate.id]):
+        before = latest.get(candidate.id)
+        if before is None or _is_open(before) or candidate.repeats > before.repeats:
             latest[candidate.id] = candidate
     return sorted(latest.values(), key=lambda candidate: (candidate.opened_at, candidate.id))
 

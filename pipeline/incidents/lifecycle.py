@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.contracts.assessment import Assessment, Verdict
 from pipeline.contracts.candidate import Candidate, CandidateState
-from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStatus
+from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStatus, Review
 from pipeline.contracts.values import Severity
 
 _STATUS = {
@@ -46,12 +46,15 @@ def open_incident(
 def follow_candidate(
     incident: Incident, candidate: Candidate, at: datetime, *, snapshot_uri: str = "", clip_uri: str = ""
 ) -> IncidentChange | None:
-    """The candidate of an incident that is known grew or ended. What is closed or known stays as it is."""
+    """The candidate of an incident that is known grew, ended, or was met again. What is known stays as it is, and
+    what is closed takes in repeats alone."""
+    if incident.closed_at is not None:
+        return _repeat(incident, candidate, at)
     candidate = _with_known_pictures(candidate, incident)
-    if incident.closed_at is not None or not _is_news(candidate, incident.candidate):
+    if not _is_news(candidate, incident.candidate):
         return None
-    news = _new_uris(incident, snapshot_uri, clip_uri)
-    news |= {"candidate": candidate, "severity": _worse(incident.severity, candidate.severity)}
+    news = _new_uris(incident, snapshot_uri, clip_uri) | _severity(incident, candidate)
+    news["candidate"] = candidate
     if candidate.state is CandidateState.CLOSED:
         return _step(incident, ChangeKind.CLOSED, at, closed_at=candidate.ended_at or at, **news)
     return _step(incident, ChangeKind.UPDATED, at, **news)
@@ -74,10 +77,43 @@ def acknowledge(incident: Incident, by: str, note: str, at: datetime) -> Inciden
     return change.model_copy(update={"note": note})
 
 
+def review(incident: Incident, word: Review) -> IncidentChange | None:
+    """A person says whether it was right to tell; None when the same person says the same, with nothing to add."""
+    said = incident.review
+    if said is not None and (said.is_right, said.by) == (word.is_right, word.by) and word.note in ("", said.note):
+        return None
+    change = _step(incident, ChangeKind.REVIEWED, word.at, review=word)
+    return change.model_copy(update={"note": word.note})
+
+
 def attach(incident: Incident, at: datetime, *, snapshot_uri: str = "", clip_uri: str = "") -> IncidentChange | None:
     """Evidence was written later; also to a closed incident. None when it is known already."""
     news = _new_uris(incident, snapshot_uri, clip_uri)
     return _step(incident, ChangeKind.UPDATED, at, **news) if news else None
+
+
+def _repeat(incident: Incident, candidate: Candidate, at: datetime) -> IncidentChange | None:
+    """It was met again within its rule's cooldown: `repeated`, or `updated` when that makes it more severe.
+
+    Two tellings are in order by what they count: the one that knows more holds.
+    """
+    known = incident.candidate
+    again_until = max((t for t in (known.repeated_at, candidate.repeated_at) if t is not None), default=None)
+    repeats = max(known.repeats, candidate.repeats)
+    severity = _severity(incident, candidate)
+    if (repeats, again_until) == (known.repeats, known.repeated_at) and "risen_in" not in severity:
+        return None
+    counted = known.model_copy(
+        update={"repeats": repeats, "repeated_at": again_until, "severity": _worse(known.severity, candidate.severity)}
+    )
+    kind = ChangeKind.UPDATED if "risen_in" in severity else ChangeKind.REPEATED
+    return _step(incident, kind, at, candidate=counted, **severity)
+
+
+def _severity(incident: Incident, candidate: Candidate) -> dict[str, Any]:
+    """What becomes of its severity with the next step: it rises, or stays."""
+    worse = _worse(incident.severity, candidate.severity)
+    return {} if worse is incident.severity else {"severity": worse, "risen_in": incident.last_change + 1}
 
 
 def _step(incident: Incident, kind: ChangeKind, at: datetime, **news: Any) -> IncidentChange:
@@ -114,7 +150,8 @@ def _with_known_pictures(candidate: Candidate, incident: Incident) -> Candidate:
         for sequence, frame in told.items()
     }
     frames = sorted((kept | fresh).values(), key=lambda frame: frame.captured_at)
-    return candidate.model_copy(update={"key_frames": tuple(frames)})
+    appearance = candidate.appearance or incident.candidate.appearance  # looked at once, with the opening
+    return candidate.model_copy(update={"key_frames": tuple(frames), "appearance": appearance})
 
 
 def _new_uris(incident: Incident, snapshot_uri: str, clip_uri: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pipeline.clock import Clock
 from pipeline.contracts.alert import Delivery
 from pipeline.contracts.assessment import Assessment
 from pipeline.contracts.candidate import Candidate, CandidateState
-from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStore
+from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStore, Review
 from pipeline.errors import InvalidMessage, TransientError
 from pipeline.incidents import lifecycle
 
@@ -34,13 +34,16 @@ class IncidentRecorder:
     def candidate(
         self, candidate: Candidate, *, will_verify: bool, snapshot_uri: str = "", clip_uri: str = ""
     ) -> IncidentChange | None:
-        """A candidate opened, grew or ended; the last change it made, None when all of it was known.
+        """A candidate opened, grew, ended or was met again; the last change it made, None when all of it was known.
 
-        One that is first heard of when it ends makes two changes: it opens and it closes.
+        One that is first heard of when it ends makes two changes: it opens and it closes. A repeat of one that is not
+        known is a repeat of what was erased since, and stays untold.
         """
 
         def decide(incident: Incident | None) -> IncidentChange | None:
             now, uris = self._clock.now(), {"snapshot_uri": snapshot_uri, "clip_uri": clip_uri}
+            if incident is None and candidate.repeats:
+                return None
             if incident is None:
                 return lifecycle.open_incident(candidate, now, will_verify=will_verify, **uris)
             return lifecycle.follow_candidate(incident, candidate, now, **uris)
@@ -62,10 +65,18 @@ class IncidentRecorder:
         change = self._record(
             incident_id, lambda found: lifecycle.acknowledge(_known(incident_id, found), by, note, self._clock.now())
         )
-        if change is not None:
-            return change
-        life = self._store.changes(incident_id)
-        return next(step for step in reversed(life) if step.kind is ChangeKind.ACKNOWLEDGED)
+        return change or self._last(incident_id, ChangeKind.ACKNOWLEDGED)
+
+    def review(self, incident_id: str, *, is_right: bool, by: str, note: str = "") -> IncidentChange:
+        """A person says whether it was right to tell; said twice, the first change again. `InvalidMessage` for an
+        unknown incident."""
+        change = self._record(
+            incident_id,
+            lambda found: lifecycle.review(
+                _known(incident_id, found), Review(is_right=is_right, by=by, at=self._clock.now(), note=note)
+            ),
+        )
+        return change or self._last(incident_id, ChangeKind.REVIEWED)
 
     def attach(self, incident_id: str, *, snapshot_uri: str = "", clip_uri: str = "") -> IncidentChange | None:
         """Evidence was written later: an update. None when known; `InvalidMessage` for an unknown incident."""
@@ -75,6 +86,9 @@ class IncidentRecorder:
                 _known(incident_id, found), self._clock.now(), snapshot_uri=snapshot_uri, clip_uri=clip_uri
             ),
         )
+
+    def _last(self, incident_id: str, kind: ChangeKind) -> IncidentChange:
+        return next(step for step in reversed(self._store.changes(incident_id)) if step.kind is kind)
 
     def _record(
         self, incident_id: str, decide: Callable[[Incident | None], IncidentChange | None]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.contracts.observation import Encoder
 from pipeline.contracts.values import Image
 from pipeline.errors import ConfigError, StageFailed
+from pipeline.perception.onnx_encoder import ONNX, OnnxEncoder
 from pipeline.perception.pretrained import Pretrained, load_pretrained
 from pipeline.settings import PerceptionSettings
 from pipeline.site import NO_MODEL
@@ -28,7 +29,11 @@ _WARM_UP_SIDE_PX = 64
 
 def load_encoder(spec: str, settings: PerceptionSettings) -> Encoder | None:
     """The encoder that `models.encoder` names, not yet warm; None for `none`."""
-    return None if spec == NO_MODEL else TransformersEncoder(spec, settings)
+    if spec == NO_MODEL:
+        return None
+    if spec.startswith(ONNX):
+        return OnnxEncoder(spec.removeprefix(ONNX), settings)
+    return TransformersEncoder(spec, settings)
 
 
 class TransformersEncoder:

@@ -27,7 +27,8 @@ _STRIDES_PX = (8, 16, 32)
 _PADDING = 114
 _DEFAULT_SIDE_PX = 640
 """Of YOLOX-S and larger; used for a model that leaves its input size open."""
-_COLUMNS = 5 + len(COCO_NAMES)
+YOLOX_COLUMNS = 5 + len(COCO_NAMES)
+"""Of a row of its output: the box, objectness, and a score a class."""
 _INPUT_SHAPE = re.compile(r"<Input>[^\[]*\[\s*\S+ x 3 x (\d+) x (\d+)\s*\]")
 
 
@@ -55,14 +56,14 @@ class YoloxDetector:
         try:
             # OpenCV 5's new engine, which it prefers by itself, takes half the time of the classic one.
             self._net = cv2.dnn.readNetFromONNX(str(self._path))
-            self._size_px = _input_size(self._net)
+            self._size_px = input_size(self._net)
             self._grid = _grid(*self._size_px)
             self._forward(np.zeros((*self._size_px[::-1], 3), np.uint8))
         except (cv2.error, StageFailed) as error:
             self.close()
             raise ConfigError(
                 f"models.detector: cannot use {self._path}: expected YOLOX's own ONNX export for COCO "
-                f"(output [1, N, {_COLUMNS}]), got {getattr(error, 'err', error)}"
+                f"(output [1, N, {YOLOX_COLUMNS}]), got {getattr(error, 'err', error)}"
             ) from error
 
     def detect(self, frames: Sequence[SampledFrame]) -> list[tuple[Region, ...]]:
@@ -90,8 +91,8 @@ class YoloxDetector:
             raise StageFailed(f"{self.model_id}: detect was called before warm_up or after close")
         self._net.setInput(cv2.dnn.blobFromImage(canvas, swapRB=True))
         output = np.asarray(self._net.forward(), np.float32)
-        if output.shape != (1, len(self._grid), _COLUMNS):
-            raise StageFailed(f"an output of shape {output.shape}, expected (1, {len(self._grid)}, {_COLUMNS})")
+        if output.shape != (1, len(self._grid), YOLOX_COLUMNS):
+            raise StageFailed(f"an output of shape {output.shape}, expected (1, {len(self._grid)}, {YOLOX_COLUMNS})")
         rows: NDArray[np.float32] = output[0]
         return rows
 
@@ -132,7 +133,7 @@ def letterbox(pixels: Image, size_px: tuple[int, int]) -> tuple[Image, float]:
     return canvas, scale
 
 
-def _input_size(net: cv2.dnn.Net) -> tuple[int, int]:
+def input_size(net: cv2.dnn.Net) -> tuple[int, int]:
     """(width, height) the model declares; the text dump is the only place where OpenCV tells."""
     declared = _INPUT_SHAPE.search(net.dump())
     return (int(declared[2]), int(declared[1])) if declared else (_DEFAULT_SIDE_PX, _DEFAULT_SIDE_PX)

@@ -19,8 +19,10 @@ from pipeline.contracts.candidate import Candidate, CandidateState, KeyFrame
 from pipeline.contracts.evidence import EvidenceStore, evidence_folder
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.rule import Rule
-from pipeline.contracts.values import utc_text
+from pipeline.contracts.values import Box, pack_vector, utc_text
 from pipeline.errors import InvalidMessage, TransientError
+from pipeline.incidents.appearance import describe
+from pipeline.jpeg import decode_bgr
 from pipeline.sampling.ring import FrameRing
 from pipeline.settings import EvidenceSettings
 from pipeline.store.pictures import annotate, encode_clip
@@ -28,6 +30,8 @@ from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
 _MAX_CLIPS_IN_HAND = 8
+_SAME_PLACE = timedelta(seconds=0.1)
+"""In so much time a walker makes a twelfth of their own height: the box still holds them."""
 _SAME_MOMENT = timedelta(seconds=1)
 """A ring that has let go of a moment has pictures of later ones: no evidence of it."""
 
@@ -74,8 +78,8 @@ class EvidenceKeeper:
     def keep(
         self, candidate: Candidate, ring: FrameRing, camera: Camera | None, rule: Rule | None
     ) -> tuple[Candidate, str]:
-        """Store the key frames, found in the ring; give back the candidate with their keys, and the snapshot's key
-        ("" if none)."""
+        """Store the key frames, found in the ring; give back the candidate with their keys, and what it is about
+        looked at when it opens; and the snapshot's key ("" if none)."""
         kept = self._kept.setdefault((candidate.camera_id, candidate.id), {})
         kept |= {key.sequence: key.uri for key in candidate.key_frames if key.uri}  # by who told it before
         frames = {key.sequence: _picture(ring, key) for key in candidate.key_frames}
@@ -90,6 +94,8 @@ class EvidenceKeeper:
                 )
             }
         )
+        if candidate.state is CandidateState.OPENED:
+            candidate = candidate.model_copy(update={"appearance": _appearance(candidate, frames)})
         if candidate.state is CandidateState.CLOSED:
             self._kept.pop((candidate.camera_id, candidate.id), None)
         snapshot = "" if candidate.state is CandidateState.CLOSED else self._snapshot(candidate, camera, rule, frames)
@@ -190,6 +196,26 @@ class EvidenceKeeper:
         except InvalidMessage:
             log.info("clip deleted: its incident was erased meanwhile", incident=candidate.id)
             self._store.delete(uri)
+
+
+def _appearance(candidate: Candidate, frames: Mapping[int, EncodedFrame | None]) -> str:
+    """Of the one thing that the candidate is about, from the picture that shows it largest; "" when there is none."""
+    track_ids = {fact.track_id for fact in candidate.facts if fact.track_id is not None}
+    shown = [
+        (Box(*region.box), picture)
+        for key in candidate.key_frames
+        for region in key.regions
+        if len(track_ids) == 1 and region.track_id in track_ids and (picture := frames[key.sequence]) is not None
+        if abs(picture.captured_at - key.captured_at) <= _SAME_PLACE
+    ]
+    if not shown:
+        return ""
+    box, picture = max(shown, key=lambda each: each[0].area)
+    try:
+        return pack_vector(describe(decode_bgr(picture.jpeg), box))
+    except InvalidMessage as error:
+        log.warning("what a thing looks like is not known", incident=candidate.id, error=str(error))
+        return ""
 
 
 def _picture(ring: FrameRing, key: KeyFrame) -> EncodedFrame | None:

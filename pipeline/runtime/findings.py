@@ -90,6 +90,8 @@ class Findings:
     def message(self, candidate: Candidate, ring: FrameRing) -> CandidateMessage:
         """The candidate with its pictures kept, as far as the ring has them and they can be."""
         rule, camera = self._site.rule(candidate.rule_id), self._site.camera(candidate.camera_id)
+        if candidate.repeats:  # only counted: its pictures were kept when it was told first
+            return CandidateMessage(candidate=candidate, will_verify=self._will_verify(rule))
         candidate, snapshot = self._evidence.keep(candidate, ring, camera, rule)
         return CandidateMessage(candidate=candidate, will_verify=self._will_verify(rule), snapshot_uri=snapshot)
 

@@ -1,5 +1,5 @@
-"""What every process does now and then: ledger and coverage to the database, the counts of deliveries to the
-metrics, and away with what is too old."""
+"""What every process does now and then: ledger, coverage and what is learned to the database, the counts of deliveries
+to the metrics, and away with what is too old."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.clock import Clock
 from pipeline.contracts.alert import Outbox
 from pipeline.errors import TransientError
 from pipeline.runtime.coverage import CoverageBook
+from pipeline.runtime.learning import LearnedBook
 from pipeline.store.ledger import Ledger
 from pipeline.store.retention import Cleared, Retention
 from pipeline.telemetry import FaultLog, Metrics
@@ -24,8 +25,8 @@ _COUNT_SECONDS = 10.0
 
 
 class Housekeeping:
-    """Flushes ledger and coverage every second; with an outbox, counts its deliveries every ten. `run` is a thread's
-    body.
+    """Flushes ledger, coverage and what is learned every second; with an outbox, counts its deliveries every ten.
+    `run` is a thread's body.
 
     With a retention, clears away a little every second from the start on until nothing is left to clear, and again
     every `retention.every`. Any number of processes may: what one has deleted, the others do not find.
@@ -40,6 +41,7 @@ class Housekeeping:
         *,
         coverage: CoverageBook | None = None,
         retention: Retention | None = None,
+        learned: LearnedBook | None = None,
     ) -> None:
         self._ledger = ledger
         self._metrics = metrics
@@ -47,9 +49,10 @@ class Housekeeping:
         self._outbox = outbox
         self._coverage = coverage
         self._retention = retention
+        self._learned = learned
         self._next_count = self._next_clearing = clock.monotonic()
         self._cleared = Cleared()
-        self._faults = {name: FaultLog(name) for name in ("the ledger", "the coverage")}
+        self._faults = {name: FaultLog(name) for name in ("the ledger", "the coverage", "what is learned")}
         self._faults["what is too old"] = FaultLog("what is too old", done="deleted")
 
     def run(self, stop: threading.Event) -> None:
@@ -66,6 +69,8 @@ class Housekeeping:
         self._try("the ledger", lambda: self._write_ledger(counts_deliveries=counts_deliveries))
         if self._coverage is not None:
             self._try("the coverage", self._coverage.flush)
+        if self._learned is not None:
+            self._try("what is learned", self._learned.flush)
 
     def _try(self, what: str, work: Callable[[], object]) -> None:
         try:

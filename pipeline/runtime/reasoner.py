@@ -32,12 +32,14 @@ from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.runtime.absence import AbsenceWatch
 from pipeline.runtime.housekeeping import Housekeeping
 from pipeline.runtime.incident_note import incident_decision
+from pipeline.runtime.linker import Linker
 from pipeline.runtime.ordered_work import OrderedWork, Wait
 from pipeline.runtime.pulse import raise_stuck
 from pipeline.runtime.relay import Relay
 from pipeline.runtime.service import unique_name
 from pipeline.runtime.verification import Verifier
 from pipeline.runtime.worker import Worker, raise_first
+from pipeline.settings import LinkingSettings
 from pipeline.site import Site
 from pipeline.store.ledger import Ledger
 from pipeline.telemetry import FaultLog, Metrics
@@ -72,6 +74,7 @@ class ReasonerService:
         workers: int,
         metrics: Metrics,
         clock: Clock,
+        linking: LinkingSettings,
         on_close: Sequence[Callable[[], None]] = (),
     ) -> None:
         """`live_cameras`: those whose absence is told; `workers`: verdicts at the same time. `reasoner` is closed here;
@@ -96,6 +99,7 @@ class ReasonerService:
             recorder, site, dead_letters, has_reasoner=reasoner is not None,
             decisions=ledger, metrics=metrics, clock=clock, on_change=self._recorded,
         )  # fmt: skip
+        self._linker = Linker(incidents, linking)
         self._recorder = recorder
         self._absence = AbsenceWatch(site, live_cameras, coverage, self._record, ledger, clock)
         self._consumer = TopicConsumer(bus, [Topic.CANDIDATES], _GROUP, self._intake, bus.settings, clock=clock)
@@ -111,6 +115,7 @@ class ReasonerService:
             Worker("relay", partial(self._relay.run, self._stop)),
             Worker("housekeeping", partial(self._housekeeping.run, self._stop)),
             Worker("absence", partial(self._absence.run, self._stop)),
+            Worker("linking", partial(self._linker.run, self._stop)),
         ]
         self._consumer.start()
 
@@ -160,6 +165,7 @@ class ReasonerService:
 
     def _recorded(self, change: IncidentChange) -> None:
         self._relay.wake()
+        self._linker.note(change)
         if change.incident.awaits_verdict:
             self._verifier.wake()
 

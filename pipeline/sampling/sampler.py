@@ -27,6 +27,8 @@ class CameraSampler:
 
     def __init__(self, camera: Camera, settings: SamplingSettings, decisions: DecisionSink) -> None:
         self.ring = FrameRing(settings)
+        self.crop_labels: tuple[str, ...] = ()
+        """Goes with every frame; see `SampledFrame`. May be set by any thread."""
         self._camera = camera
         self._settings = settings
         self._decisions = decisions
@@ -55,7 +57,9 @@ class CameraSampler:
         verdict = self._budget.decide(frame.captured_at, has_motion, active_share)
         self.ring.add(frame, must_keep=verdict.is_sampled)
         self._record_look(frame, verdict, look.motion, active_share)
-        return SampledFrame(frame, look.motion, look.thumbnail, verdict.reason) if verdict.is_sampled else None
+        if not verdict.is_sampled:
+            return None
+        return SampledFrame(frame, look.motion, look.thumbnail, verdict.reason, self.crop_labels)
 
     def _is_next(self, captured_at: datetime) -> bool:
         if self._last_at is None or captured_at > self._last_at:

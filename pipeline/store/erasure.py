@@ -61,7 +61,7 @@ class Erasure:
     """What was erased here."""
 
     num_by_kind: Counter[str]
-    """`picture`, `clip`, `incident`, `assessment`, `change`, `delivery`, `detail`."""
+    """`picture`, `clip`, `incident`, `assessment`, `embedding`, `change`, `delivery`, `detail`."""
     incident_ids: tuple[str, ...]
     """For those who keep copies elsewhere."""
 
@@ -101,6 +101,7 @@ class Eraser:
             for incident in some:
                 counts.update(_kind(name) for name in delete_evidence(self._evidence, incident))
                 counts["assessment"] += incident.assessment is not None
+                counts["embedding"] += bool(incident.candidate.embedding) + bool(incident.candidate.appearance)
             ids += [incident.id for incident in some]
             with self._database.writing() as connection:
                 num_changes, num_deliveries = delete_incidents(connection, [incident.id for incident in some])

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_, update
 
 from pipeline.contracts.alert import Delivery, Owed
-from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter, IncidentStatus
+from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter, IncidentStatus, Link
 from pipeline.store.database import Database
 from pipeline.store.lease import Leases, database_now, seconds_from_now
 from pipeline.store.tables import deliveries as delivery_rows
-from pipeline.store.tables import incident_changes, incidents
+from pipeline.store.tables import incident_changes, incident_links, incidents
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STANDING = (IncidentStatus.CONFIRMED, IncidentStatus.UNVERIFIED)
@@ -56,10 +56,47 @@ class SqlIncidentStore:
             bodies = connection.scalars(query.order_by(incident_changes.c.sequence)).all()
         return [IncidentChange.model_validate_json(body) for body in bodies]
 
+    def link(self, links: Sequence[Link]) -> None:
+        """Keep these; known pairs, and those of an incident that is gone, are left out."""
+        with self._database.writing() as connection:
+            for link in links:
+                first, second = sorted((link.incident_id, link.other_id))
+                kept = connection.scalars(select(incidents.c.id).where(incidents.c.id.in_((first, second)))).all()
+                if len(kept) == 2:
+                    new = self._database.insert_or(incident_links).values(
+                        incident_id=first,
+                        other_id=second,
+                        seconds_apart=link.seconds_apart,
+                        similarity=link.similarity,
+                    )
+                    connection.execute(new.on_conflict_do_nothing())
+
+    def links_of(self, incident_id: str) -> list[Link]:
+        """Those that name it, seen from it: the most alike first, then the closest; of unknown likeness last."""
+        row = incident_links.c
+        query = select(incident_links).where((row.incident_id == incident_id) | (row.other_id == incident_id))
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+        links = [
+            Link(
+                incident_id,
+                link.other_id if link.incident_id == incident_id else link.incident_id,
+                link.seconds_apart,
+                link.similarity,
+            )
+            for link in found
+        ]
+        return sorted(
+            links,
+            key=lambda link: (link.similarity is None, -(link.similarity or 0.0), link.seconds_apart, link.other_id),
+        )
+
     def claim_verdicts(self, owner: str, lease_seconds: float, limit: int) -> list[Incident]:
-        """Take incidents that owe a verdict and are in nobody's hand, oldest first."""
+        """Take incidents that owe a verdict and are in nobody's hand, by priority and then by age."""
         query = select(incidents.c.id, incidents.c.body).where(_verdicts.is_free()).limit(limit)
-        query = query.order_by(incidents.c.opened_at, incidents.c.id).with_for_update(skip_locked=True)
+        query = query.order_by(incidents.c.priority.desc(), incidents.c.opened_at, incidents.c.id).with_for_update(
+            skip_locked=True
+        )
         with self._database.writing() as connection:
             found = connection.execute(query).all()
             if found:
@@ -111,6 +148,14 @@ class SqlIncidentStore:
         """Incidents without `closed_at`, oldest first."""
         query = select(incidents.c.body).where(incidents.c.closed_at.is_(None))
         return self._incidents(query.order_by(incidents.c.opened_at, incidents.c.id))
+
+    def last_told(self, since: datetime) -> list[Incident]:
+        """The last incident that was told of each camera and rule, if it opened at or after `since`."""
+        row = incidents.c
+        place = row.camera_id, row.rule_id
+        last = select(*place, func.max(row.opened_at)).where(row.is_told.is_(True), row.opened_at >= since)
+        is_last = tuple_(*place, row.opened_at).in_(last.group_by(*place))
+        return self._incidents(select(row.body).where(row.is_told.is_(True), is_last).order_by(row.opened_at, row.id))
 
     def last_alerts(self) -> Mapping[tuple[str, str], datetime]:
         """(camera_id, rule_id) to `opened_at` of the last incident that was told.
@@ -164,8 +209,16 @@ def _incident_row(incident: Incident) -> dict[str, Any]:
         "last_change": incident.last_change,
         "opened_at": incident.opened_at,
         "closed_at": incident.closed_at,
+        "updated_at": incident.updated_at,
+        "is_reviewed": incident.review is not None,
+        "priority": _priority(incident),
         "body": incident.model_dump_json(),
     }
+
+
+def _priority(incident: Incident) -> float:
+    """Severity counts in whole steps, how unusual it is between them."""
+    return incident.severity.rank + (incident.candidate.novelty or 0.0) / 2
 
 
 def _change_row(change: IncidentChange) -> dict[str, Any]:
@@ -191,4 +244,8 @@ def _conditions(wanted: IncidentFilter) -> list[ColumnElement[bool]]:
         conditions.append(row.opened_at >= wanted.opened_from)
     if wanted.opened_before is not None:
         conditions.append(row.opened_at < wanted.opened_before)
+    if wanted.is_reviewed is not None:
+        conditions.append(row.is_reviewed.is_(wanted.is_reviewed))
+    if wanted.changed_from is not None:
+        conditions.append(row.updated_at >= wanted.changed_from)
     return conditions

@@ -18,7 +18,7 @@ from pipeline.contracts.evidence import EvidenceStore, evidence_folder
 from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStore
 from pipeline.settings import RetentionSettings
 from pipeline.store.database import Database
-from pipeline.store.tables import coverage, decisions, deliveries, incident_changes, incidents
+from pipeline.store.tables import coverage, decisions, deliveries, incident_changes, incident_links, incidents
 
 _INCIDENTS_A_STEP = 20
 """Each may have a folder of evidence in an object store: some hundred milliseconds."""
@@ -176,6 +176,8 @@ def delete_incidents(connection: Connection, ids: Sequence[str]) -> tuple[int, i
         return 0, 0
     num_deliveries = connection.execute(delete(deliveries).where(deliveries.c.incident_id.in_(ids))).rowcount
     num_changes = connection.execute(delete(incident_changes).where(incident_changes.c.incident_id.in_(ids))).rowcount
+    links = incident_links.c
+    connection.execute(delete(incident_links).where(links.incident_id.in_(ids) | links.other_id.in_(ids)))
     connection.execute(delete(incidents).where(incidents.c.id.in_(ids)))
     return num_changes, num_deliveries
 

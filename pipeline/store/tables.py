@@ -18,10 +18,12 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,12 +77,28 @@ incidents = Table(
     Column("leased_until", Moment),
     # Set once retention has deleted its pictures and clips.
     Column("evidence_gone_at", Moment),
+    Column("updated_at", Moment),
+    Column("is_reviewed", Boolean, nullable=False, server_default=false()),
+    # Which verdict comes first: the more severe, then the more unusual.
+    Column("priority", Float, nullable=False, server_default="0"),
     Index("incidents_by_time", "opened_at"),
     Index("incidents_by_camera", "camera_id", "opened_at"),
     Index("incidents_awaiting", "awaits_verdict", "opened_at"),
     Index("incidents_by_close", "closed_at", "opened_at"),
     Index("incidents_told", "is_told", "camera_id", "rule_id", "opened_at"),
     Index("incidents_by_evidence", "evidence_gone_at", "closed_at"),
+    Index("incidents_by_change", "is_reviewed", "updated_at"),
+)
+
+incident_links = Table(
+    "incident_links",
+    metadata,
+    # The lesser id first: a pair stands here once.
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("other_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("seconds_apart", Float, nullable=False),
+    Column("similarity", Float),
+    Index("incident_links_by_other", "other_id"),
 )
 
 incident_changes = Table(
@@ -147,6 +165,17 @@ coverage = Table(
     Column("detail", FreeText, nullable=False),
     Index("coverage_by_end", "end_at"),
     Index("coverage_by_camera", "camera_id", "end_at"),
+)
+
+learned = Table(
+    "learned",
+    metadata,
+    Column("camera_id", Text, primary_key=True),
+    Column("rule_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("basis", Text, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )
 
 erasures = Table(

@@ -102,6 +102,7 @@ def test_the_data_tells_what_happened_and_why() -> None:
             ],
         },
         "acknowledged_by": "",
+        "review": None,
         "models": {"detector": "motion"},
     }
 

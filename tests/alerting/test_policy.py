@@ -49,6 +49,7 @@ def test_every_channel_of_the_rule_gets_a_delivery_with_a_stable_id() -> None:
         ("unverified", True),
         ("updated", False),
         ("closed", True),
+        ("repeated", False),
         ("acknowledged", False),
     ],
 )
@@ -104,12 +105,20 @@ def test_a_rejection_goes_only_to_who_heard_the_provisional(kind: str) -> None:
 
 
 def test_a_channel_learns_of_an_incident_once_it_has_become_severe_enough() -> None:
-    """An incident that opened below `min_severity` is told from the update on that raised it, its end included."""
+    """An incident that opened below `min_severity` is told with the update that raised it, and its end."""
     rule, channel = make_rule(severity="low"), make_channel(min_severity="high")
     assert not told(make_change("provisional", severity=Severity.LOW), channel, rule)
-    assert told(make_change("updated", severity=Severity.HIGH), channel, rule)
+    assert told(make_change("updated", sequence=3, severity=Severity.HIGH, risen_in=3), channel, rule)
+    assert not told(make_change("updated", sequence=4, severity=Severity.HIGH, risen_in=3), channel, rule)
     assert told(make_change("rejected", severity=Severity.HIGH), channel, rule)
     assert told(make_change("closed", severity=Severity.HIGH, status="rejected"), channel, rule)
+
+
+def test_who_heard_of_an_incident_hears_that_it_became_more_severe() -> None:
+    """A rise is told whatever a channel asks for, also after the end; not of what was rejected."""
+    risen = {"sequence": 3, "risen_in": 3, "severity": Severity.CRITICAL, "closed_at": OPENED_AT}
+    assert told(make_change("updated", **risen, status="confirmed"), make_channel())
+    assert not told(make_change("updated", **risen, status="rejected"), make_channel())
 
 
 def test_a_rejection_does_not_tell_a_channel_that_never_heard_because_of_severity() -> None:

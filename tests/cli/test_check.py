@@ -14,6 +14,7 @@ from pipeline.cli.check import example_site
 from pipeline.cli.program import app
 from pipeline.cli.rule_words import rule_in_words
 from pipeline.contracts.rule import Rule
+from tests.support.perception import make_clip
 
 SITE = """
 cameras:
@@ -34,7 +35,7 @@ rules:
 
 def check(*arguments: str | Path) -> tuple[int, str, str]:
     """(exit status, standard output, standard error)."""
-    result = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["check", *map(str, arguments)])
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -107,6 +108,72 @@ def test_neither_file_nor_option_is_wrong_usage() -> None:
     status, _, problem = check()
     assert status == 2
     assert "name the site file" in problem
+
+
+def words_site(folder: Path, encoder: object = "clip") -> Path:
+    """A site whose first rule no encoder can score, and whose other two say the same."""
+    rules = {
+        "helmets": "nobody wears a helmet",
+        "climb": "a person climbs the fence",
+        "twin": "a person climbs the fence",
+    }
+    body = {
+        "models": {"encoder": str(encoder)},
+        "cameras": [{"id": "yard", "url": "x.mp4"}],
+        "rules": [{"id": name, "when": words} for name, words in rules.items()],
+    }
+    (folder / "site.yaml").write_text(yaml.safe_dump(body))
+    return folder / "site.yaml"
+
+
+def test_words_that_cannot_be_scored_are_hinted_at(tmp_path: Path) -> None:
+    """A hint names rule, words and what to write instead; the file is right all the same, and no model is loaded."""
+    status, shown, told = check(words_site(tmp_path, encoder="owner/nowhere"))
+    assert status == 0
+    assert "helmets" in shown
+    assert "hint: rule helmets: “nobody”: an encoder does not read negations" in told
+    assert "when: a worker with a bare head" in told
+    assert "rule climb" not in told
+
+
+def test_hints_as_json(tmp_path: Path) -> None:
+    """A script gets the same hints as data."""
+    status, shown, _ = check(words_site(tmp_path), "--json")
+    (hint,) = json.loads(shown)["hints"]
+    assert (status, hint["rule"]) == (0, "helmets")
+    assert set(hint) == {"rule", "problem", "suggestion"}
+
+
+def test_disabled_rules_get_no_hints(tmp_path: Path) -> None:
+    """What is off need not be right yet."""
+    site = words_site(tmp_path)
+    body = yaml.safe_load(site.read_text())
+    body["rules"][0]["enabled"] = False
+    site.write_text(yaml.safe_dump(body))
+    assert json.loads(check(site, "--json")[1])["hints"] == []
+
+
+@pytest.mark.models
+def test_hints_by_the_encoder(tmp_path: Path) -> None:
+    """With `--with-models`, the encoder also says which rules it cannot tell apart."""
+    make_clip(tmp_path / "clip")
+    status, shown, _ = check(words_site(tmp_path, encoder=tmp_path / "clip"), "--with-models", "--json")
+    hints = json.loads(shown)["hints"]
+    assert status == 0
+    assert any(hint["rule"] == "twin" and "cannot tell it from rule climb" in hint["problem"] for hint in hints)
+
+
+def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """`--with-models` needs the model, and says so."""
+    status, _, told = check(words_site(tmp_path, encoder=tmp_path / "nothing"), "--with-models")
+    assert status == 2
+    assert "models.encoder: expected a model's folder" in told
+
+
+def test_with_models_needs_no_encoder(tmp_path: Path) -> None:
+    """A site without one has nothing to load."""
+    (tmp_path / "site.yaml").write_text(SITE)
+    assert check(tmp_path / "site.yaml", "--with-models")[0] == 0
 
 
 WORDS = [

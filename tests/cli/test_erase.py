@@ -15,6 +15,7 @@ from pipeline.app.stores import open_stores
 from pipeline.cli.program import app
 from pipeline.contracts.bus import Topic
 from pipeline.contracts.incident import ChangeKind, IncidentChange, IncidentFilter
+from pipeline.contracts.learned import Learned, LearnedKind
 from pipeline.settings import Settings
 from pipeline.transport.codec import contract_record
 from pipeline.transport.tail import read_since
@@ -23,9 +24,9 @@ from tests.support.cli import START, incident
 from tests.support.consuming import bus_of
 
 RANGE = ("--camera", "yard", "--from", "2026-07-10T20:14Z", "--to", "2026-07-10T20:24Z")
-CHANGE = IncidentChange(
-    sequence=1, kind=ChangeKind.UNVERIFIED, at=START, incident=incident(3.0).model_copy(update={"last_change": 1})
-)
+SEEN = incident(3.0).candidate.model_copy(update={"embedding": "ADw="})
+KEPT = incident(3.0).model_copy(update={"last_change": 1, "candidate": SEEN})
+CHANGE = IncidentChange(sequence=1, kind=ChangeKind.UNVERIFIED, at=START, incident=KEPT)
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def kept(tmp_path: Path) -> Path:
     stores = open_stores(Settings(data_dir=tmp_path))
     stores.evidence.put(CHANGE.incident.snapshot_uri, b"picture")
     assert stores.incidents.commit(CHANGE, ())
+    stores.learned.save([Learned("yard", "", LearnedKind.NORMAL, "clip", START, b"vectors")])
     stores.close()
     return tmp_path
 
@@ -56,7 +58,8 @@ def test_the_receipt_says_what_went_and_what_remains(kept: Path) -> None:
     assert result.exit_code == 0
     assert "erased        1  picture (evidence)" in result.stdout
     assert "erased        1  incident (database)" in result.stdout
-    assert "erased        0  embedding (none are kept)" in result.stdout
+    assert "erased        1  embedding or appearance of what was seen (database)" in result.stdout
+    assert "what the camera normally sees" in result.stdout
     assert "memory of a running process" in result.stdout
     assert "stayed in fence" not in result.stdout
     assert num_incidents(kept) == 0
@@ -73,7 +76,7 @@ def test_a_person_is_asked_first(kept: Path) -> None:
 def test_erasing_twice_gives_a_second_receipt_of_zeros(kept: Path) -> None:
     """Both are kept and shown, the newest first."""
     receipts = [json.loads(erase(kept, *RANGE, "--yes", "--json").stdout) for _ in range(2)]
-    assert [sum(erased["number"] for erased in receipt["erased"]) for receipt in receipts] == [3, 0]
+    assert [sum(erased["number"] for erased in receipt["erased"]) for receipt in receipts] == [4, 0]
     listed = json.loads(erase(kept, "--list", "--json").stdout)
     assert [receipt["id"] for receipt in listed] == [receipt["id"] for receipt in reversed(receipts)]
 

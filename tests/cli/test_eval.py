@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline.app.stores import open_stores
 from pipeline.cli.program import app
+from pipeline.contracts.coverage import Interval, Layer
 from pipeline.contracts.incident import ChangeKind, IncidentChange, IncidentStatus
 from pipeline.settings import Settings
 from tests.support.cli import START, incident
@@ -118,6 +120,20 @@ def test_scores_what_a_run_has_kept(kept: Path, tmp_path: Path) -> None:
     assert (found["recall"], found["false_alarms"], found["seconds_to_alert"]["p50"]) == (1.0, 1, 2.0)
     assert figures("window", *given, *begun, "--status", "confirmed")["false_alarms"] == 0
     assert "no time in common" in evaluate(*given)[2]
+
+
+def test_hours_come_from_the_account_of_coverage(kept: Path, tmp_path: Path) -> None:
+    """Where the truth does not say how long a camera was looked at: half an hour watched, an hour blind."""
+    (tmp_path / "truth.csv").write_text("camera,start,end,rule\nyard,1,9,loitering\n")
+    stores = open_stores(Settings(data_dir=kept))
+    half, end = START + timedelta(minutes=30), START + timedelta(minutes=90)
+    for layer in Layer:
+        watched, blind = Interval("yard", layer, START, half), Interval("yard", layer, half, end, "offline")
+        stores.coverage.extend([watched, blind])
+    stores.close()
+    begun = "--start", f"yard={START.isoformat()}"
+    found = figures("window", "--truth", str(tmp_path / "truth.csv"), "--data-dir", str(kept), *begun)
+    assert found["camera_hours"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

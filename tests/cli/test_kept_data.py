@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.app.stores import open_stores
 from pipeline.cli.program import app
 from pipeline.contracts.alert import Delivery
 from pipeline.contracts.decision import NO_RULE, Gate
-from pipeline.contracts.incident import ChangeKind, IncidentChange, IncidentStatus
+from pipeline.contracts.incident import ChangeKind, IncidentChange, IncidentStatus, Link
 from pipeline.settings import Settings
 from tests.support.cli import START, count, hostile_report, incident
 
@@ -105,6 +106,24 @@ def test_shows_one_incident_as_json(kept: Path) -> None:
     assert answer["deliveries"][0]["last_error"] == "answered 500"
 
 
+def test_shows_what_happened_again_and_what_is_linked(kept: Path) -> None:
+    """How often and until when it was met again, and the incident of the other camera, on both."""
+    again = {"repeats": 3, "repeated_at": START + timedelta(minutes=5)}
+    seen = incident(200.0)
+    busy = seen.model_copy(update={"candidate": seen.candidate.model_copy(update=again), "last_change": 1})
+    stores = open_stores(Settings(data_dir=kept))
+    change = IncidentChange(sequence=1, kind=ChangeKind.UNVERIFIED, at=busy.opened_at, incident=busy)
+    assert stores.incidents.commit(change, ())
+    stores.incidents.link([Link(busy.id, ENTRY.id, 12.0, 0.97)])
+    stores.close()
+    _, shown, _ = sightline("incidents", "show", busy.id, "--data-dir", kept)
+    assert "again 3 times until" in shown
+    assert "97% alike, 12 s apart" in shown
+    assert ENTRY.id in shown
+    _, other, _ = sightline("incidents", "show", ENTRY.id, "--data-dir", kept, "--json")
+    assert [link["other_id"] for link in json.loads(other)["links"]] == [busy.id]
+
+
 def test_an_unknown_incident_is_wrong_usage(kept: Path) -> None:
     """One message and exit status 2."""
     status, _, problem = sightline("incidents", "show", "zzz", "--data-dir", kept)
@@ -184,3 +203,37 @@ def test_a_folder_without_data_is_refused_and_left_alone(tmp_path: Path) -> None
     assert status == 2
     assert "no Sightline data" in problem
     assert not (tmp_path / "none").exists()
+
+
+def test_an_alert_is_judged(kept: Path) -> None:
+    """Confirm and reject keep a person's word with the incident; the last one counts."""
+    status, output, _ = sightline("incidents", "reject", LOITERING.id[:6], "--by", "ann", "--data-dir", kept)
+    assert (status, "reviewed" in output) == (0, True)
+    sightline("incidents", "confirm", LOITERING.id, "--by", "bob", "--note", "it was him", "--data-dir", kept)
+    _, shown, _ = sightline("incidents", "show", LOITERING.id, "--data-dir", kept, "--json")
+    review = json.loads(shown)["incident"]["review"]
+    assert (review["is_right"], review["by"], review["note"]) == (True, "bob", "it was him")
+
+
+def test_the_precision_of_rules_is_shown(kept: Path) -> None:
+    """By rule, of what was reviewed."""
+    sightline("incidents", "reject", LOITERING.id, "--by", "ann", "--data-dir", kept)
+    _, output, _ = sightline("incidents", "precision", "--data-dir", kept, "--json")
+    rows = {row["rule"]: (row["incidents"], row["right"], row["wrong"], row["precision"]) for row in json.loads(output)}
+    assert rows == {"loitering": (1, 0, 1, 0.0), "entry": (1, 0, 0, None)}
+    _, table, _ = sightline("incidents", "precision", "--data-dir", kept, "--by-camera")
+    assert "yard" in table
+
+
+def test_trouble_with_a_camera_is_not_judged(kept: Path) -> None:
+    """What is measured needs no opinion: the way out is to acknowledge it."""
+    stores = open_stores(Settings(data_dir=kept))
+    trouble = incident(200.0, rule="camera-health")
+    fact = trouble.candidate.facts[0].model_copy(update={"kind": "black"})
+    trouble = trouble.model_copy(update={"candidate": trouble.candidate.model_copy(update={"facts": (fact,)})})
+    trouble = trouble.model_copy(update={"last_change": 1})
+    change = IncidentChange(sequence=1, kind=ChangeKind.UNVERIFIED, at=trouble.opened_at, incident=trouble)
+    assert stores.incidents.commit(change, [])
+    stores.close()
+    status, _, problem = sightline("incidents", "reject", trouble.id, "--data-dir", kept)
+    assert (status, "use ack" in problem) == (2, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.cli.rule_words import FORMS, read_rule, read_rules
+from pipeline.cli.rule_words import FORMS, read_rule, read_rules, rule_in_words
 from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError
 
@@ -64,6 +64,30 @@ def test_an_unreadable_rule_names_the_way_out(text: str, hint: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read_rule(text)
     assert hint in str(refused.value)
+
+
+SAID = [
+    ({"when": "a person lies down", "zone": "hall"}, "“a person lies down” inside hall"),
+    ({"when": "a fall", "object": ["person", "dog"]}, "person or dog: “a fall”"),
+    ({"unusual": True}, "anything unusual"),
+    ({"unusual": True, "zone": "yard"}, "anything unusual inside yard"),
+    ({"examples": ["/site/fall-1.jpg", "s3://shelf/fall-2.jpg"]}, "like fall-1.jpg, fall-2.jpg"),
+    (
+        {"examples": {"positive": ["a/fall-1.jpg"], "negative": ["a/sit.jpg"]}, "object": "person", "zone": "hall"},
+        "person: like fall-1.jpg (not like sit.jpg) inside hall",
+    ),
+    ({"when": "a fall", "examples": "fall-1.jpg"}, "“a fall”, like fall-1.jpg"),
+    ({"examples": ["1.jpg"], "object": "any"}, "anything: like 1.jpg"),
+    ({"examples": [f"{n}.jpg" for n in range(8)]}, "like 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 3 more"),
+    ({"track": {"object": ["person"], "enters": "door"}}, "person enters door"),
+    ({"health": "any"}, "any trouble with the camera"),
+]
+
+
+@pytest.mark.parametrize(("rule", "words"), SAID, ids=[words for _, words in SAID])
+def test_a_rule_of_any_kind_in_words(rule: dict[str, object], words: str) -> None:
+    """What a rule is about can be said in a line, whether by words, pictures, tracks or what is usual."""
+    assert rule_in_words(Rule.model_validate({"id": "r", **rule})) == words
 
 
 def test_ids_are_made_from_the_words_and_differ() -> None:

@@ -11,7 +11,8 @@ import pytest
 from pipeline.contracts.alert import Owed
 from pipeline.contracts.assessment import Verdict
 from pipeline.contracts.candidate import CandidateState
-from pipeline.contracts.incident import IncidentFilter, IncidentStatus, IncidentStore
+from pipeline.contracts.incident import IncidentFilter, IncidentStatus, IncidentStore, Review
+from pipeline.contracts.values import Severity
 from pipeline.incidents import lifecycle
 from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
@@ -319,3 +320,31 @@ def test_a_store_keeps_its_incidents_when_it_is_opened_again(store: IncidentStor
     store.commit(change, deliveries_of(change))
     database.close()
     assert store.get(change.incident.id) == change.incident
+
+
+def test_reviewed_incidents_are_found_by_when_they_changed(store: IncidentStore) -> None:
+    """Whoever learns from reviews asks for those since it last asked."""
+    for minute in range(3):
+        change = opened(make_candidate(START + timedelta(minutes=minute)))
+        assert store.commit(change, [])
+        if minute:
+            word = Review(is_right=minute == 1, by="ann", at=START + timedelta(hours=minute))
+            reviewed = lifecycle.review(change.incident, word)
+            assert reviewed is not None
+            assert store.commit(reviewed, [])
+    found = store.find(IncidentFilter(is_reviewed=True))
+    assert [one.review is not None and one.review.is_right for one in found] == [False, True]
+    late = store.find(IncidentFilter(is_reviewed=True, changed_from=START + timedelta(minutes=90)))
+    assert late == found[:1]
+    assert len(store.find(IncidentFilter(is_reviewed=False))) == 1
+
+
+def test_the_graver_and_the_more_unusual_is_judged_first(store: IncidentStore) -> None:
+    """Where there is less model than there are candidates, it is spent on what matters."""
+    kinds = [(Severity.LOW, 1.0), (Severity.HIGH, 0.2), (Severity.HIGH, 0.99), (Severity.HIGH, None)]
+    for minute, (severity, novelty) in enumerate(kinds):
+        candidate = make_candidate(START + timedelta(minutes=minute))
+        change = opened(candidate.model_copy(update={"severity": severity, "novelty": novelty}), will_verify=True)
+        assert store.commit(change, [])
+    claimed = store.claim_verdicts("me", 60.0, 10)
+    assert [(one.severity, one.candidate.novelty) for one in claimed] == [kinds[2], kinds[1], kinds[3], kinds[0]]

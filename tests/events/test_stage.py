@@ -92,7 +92,7 @@ def test_withdraw_alert() -> None:
     again = [replace(scene, captured_at=scene.captured_at + timedelta(seconds=20)) for scene in film(15, 5, VISIT)]
     quiet = stage(wanted)
     play(quiet, film(15, 5, VISIT))
-    assert play(quiet, again) == []
+    assert opened(play(quiet, again)) == []
     told = stage(wanted)
     (opening, *_) = play(told, film(15, 5, VISIT))
     told.withdraw_alert(opening)

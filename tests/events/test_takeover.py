@@ -220,7 +220,7 @@ def test_words_between_threshold_and_release_stay_met() -> None:
     scores = [(0.9, 40), (0.54, 100), (0.1, 40)]
     likeness = [one for one, number in scores for _ in range(number)]
     scenes = [observation(n / 5, embedding=embedding(value)) for n, value in enumerate(likeness)]
-    words = rule(when="a red door opens", timing={"release": 0.2})
+    words = rule(when="a red door opens", timing={"threshold": 0.6, "release": 0.2})
     first = play(stage(words, encoder=TinyEncoder("a red door opens")), scenes[:100], is_finished=False)
     second = stage(words, encoder=TinyEncoder("a red door opens"), known=first)
     told = play(replayed(second, scenes[60:100]), scenes[100:])

@@ -9,17 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pipeline.contracts.frame import EncodedFrame, Frame, SampledFrame
-from pipeline.contracts.observation import Detector, Region, Sight
+from pipeline.contracts.decision import NullDecisionSink
+from pipeline.contracts.frame import EncodedFrame, Frame, Motion, SampledFrame
+from pipeline.contracts.observation import Detector, Observation, Region, Sight
 from pipeline.contracts.values import Box, Image
 from pipeline.errors import ConfigError, InvalidMessage, Overloaded, StageFailed, TransientError
 from pipeline.jpeg import Reduction, decode, decode_frame, encode, pixels_of
+from pipeline.perception.crops import cut_out, worth_a_look
 from pipeline.perception.detector import MotionDetector
 from pipeline.perception.onnx import YoloxDetector
+from pipeline.perception.stage import PerceptionStage
 from pipeline.perception.vision import LocalVision
 from pipeline.settings import PerceptionSettings
-from tests.support.perception import MeanEncoder, read_video, sampled
+from tests.support.perception import MeanEncoder, frame, read_video, sampled
 
 SETTINGS = PerceptionSettings(threads=2)
 BAD_LUMA = 13
@@ -229,6 +233,93 @@ def test_an_empty_batch_is_nothing() -> None:
     assert target.see([]) == []
     target.close()
     target.close()
+
+
+def scene(*labels: str, width: int = 1920, height: int = 1080) -> SampledFrame:
+    """A blue picture with a red thing that moves in it; the encoder is to look at things of these labels."""
+    pixels = np.full((height, width, 3), (10, 10, 250), np.uint8)
+    pixels[400:500, 800:840] = (250, 10, 10)
+    return replace(sampled(pixels, 0.0, "yard", Box(800, 400, 840, 500)), crop_labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_looked_at"),
+    [(("moving",), True), (("any",), True), (("person", "moving"), True), (("person",), False), ((), False)],
+    ids=["moving", "any", "one of two", "another", "none"],
+)
+def test_things_asked_for_are_looked_at_by_themselves(labels: tuple[str, ...], is_looked_at: bool) -> None:
+    """The red thing's own vector is red, the picture's is blue; what is not asked for has none."""
+    (seen,) = vision(encoder=MeanEncoder(100)).see([scene(*labels)])
+    assert isinstance(seen, Sight)
+    assert seen.embedding is not None
+    assert int(seen.embedding.argmax()) == 2
+    (found,) = seen.regions
+    assert (found.embedding is not None) == is_looked_at
+    assert found.embedding is None or found.embedding[0] > 5 * seen.embedding[0]
+
+
+def test_things_are_cut_out_of_whole_jpegs() -> None:
+    """A frame that only the encoder looks at is decoded whole where things are cut out of it, and only there."""
+    encoder = MeanEncoder(100)
+    still = replace(scene("moving"), motion=Motion((), 0.0, is_global=False))
+    vision(encoder=encoder).see([as_jpeg(scene("moving")), as_jpeg(scene("person")), as_jpeg(still)])
+    assert encoder.sizes == [(1080, 1920), (270, 480), (270, 480), (120, 120)]
+
+
+def test_pictures_and_things_go_through_the_encoder_together() -> None:
+    """One call for all frames of a batch, each thing's vector in its own frame."""
+
+    class Counting(MeanEncoder):
+        calls = 0
+
+        def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
+            self.calls += 1
+            return super().encode_images(images)
+
+    encoder = Counting()
+    seen = vision(encoder=encoder).see([flat(20), scene("moving"), flat(60), scene("any")])
+    assert encoder.calls == 1
+    assert [one.regions[0].embedding is not None for one in seen if isinstance(one, Sight)] == [False, True] * 2
+
+
+def test_a_crowd_is_looked_at_in_part() -> None:
+    """The eight surest of a label, none smaller than 16 pixels; the others stay as they are."""
+    boxes = [Box(100 * n, 0, 100 * n + 20, 40) for n in range(12)]
+    regions = [Region(box, "person", n / 20) for n, box in enumerate(boxes)]
+    tiny = Region(Box(0, 0, 15, 100), "person", 0.9)
+    assert worth_a_look([*regions, tiny, Region(boxes[0], "cat", 0.9)], ("person",)) == [11, 10, 9, 8, 7, 6, 5, 4]
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (Box(100, 100, 120, 200), (120, 120)),
+        (Box(0, 0, 20, 100), (120, 120)),
+        (Box(0, 0, 400, 300), (300, 400)),
+        (Box(398, 298, 400, 300), (2, 2)),
+    ],
+    ids=["standing", "in the corner", "the whole picture", "tiny"],
+)
+def test_things_are_cut_out_square_with_a_margin(box: Box, expected: tuple[int, int]) -> None:
+    """As long as their longer side and a tenth more on each side, within the picture."""
+    assert cut_out(np.zeros((300, 400, 3), np.uint8), box).shape[:2] == expected
+
+
+def test_things_are_cut_out_of_smaller_pixels() -> None:
+    """A box in pixels of the full frame, cut out of a picture a quarter as wide."""
+    assert cut_out(np.zeros((270, 480, 3), np.uint8), Box(800, 400, 840, 500), 0.25).shape == (30, 30, 3)
+
+
+def test_a_thing_keeps_its_vector_on_its_track() -> None:
+    """The tracker gives ids and leaves vectors alone."""
+    stage = PerceptionStage(vision(encoder=MeanEncoder()), SETTINGS, NullDecisionSink())
+    for seconds in (0.0, 0.2, 0.4):
+        pixels = scene("moving")
+        (seen,) = stage.process([replace(pixels, frame=frame(pixels_of(pixels.frame), seconds))])
+    assert isinstance(seen, Observation)
+    (found,) = seen.regions
+    assert found.track_id == 1
+    assert found.embedding is not None
 
 
 @pytest.mark.shared

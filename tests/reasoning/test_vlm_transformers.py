@@ -97,7 +97,7 @@ def with_short_texts(schema: Any) -> Any:
 def test_a_whole_report_of_random_weights_parses(tmp_path: Path) -> None:
     """The real schema, to its very bounds, gives the contract's report."""
     make_idefics3(tmp_path)
-    model = TransformersVlm(str(tmp_path), SETTINGS.model_copy(update={"max_report_tokens": 6000}))
+    model = TransformersVlm(str(tmp_path), SETTINGS.model_copy(update={"max_report_tokens": 6000, "timeout": 600.0}))
     model.warm_up()
     text = model.report(prompt(num_pictures=3), with_short_texts(report_schema(3)))
     model.close()

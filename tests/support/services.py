@@ -104,6 +104,7 @@ class Plant:
             workers=reasoning.workers,
             metrics=Metrics(),
             clock=clock,
+            linking=self.settings.linking,
             on_close=[database.close],
         )
         self._closing.callback(service.stop, 2.0)

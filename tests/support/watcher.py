@@ -19,6 +19,7 @@ from pipeline.contracts.candidate import CandidateState
 from pipeline.contracts.decision import DecisionCount
 from pipeline.contracts.frame import EncodedFrame, SampledFrame
 from pipeline.contracts.incident import Incident, IncidentFilter
+from pipeline.contracts.learned import Learned, LearnedKind
 from pipeline.contracts.observation import Sight, Vision
 from pipeline.errors import InvalidMessage, TransientError
 from pipeline.ingest.pace import Pace
@@ -161,6 +162,9 @@ class KnownIncidents:
     def last_alerts(self) -> Mapping[tuple[str, str], datetime]:
         return self.alerts
 
+    def last_told(self, since: datetime) -> list[Incident]:
+        return []
+
     def find(self, wanted: IncidentFilter) -> list[Incident]:
         return []
 
@@ -283,6 +287,22 @@ class Hand:
         assert wait_for(lambda: self.are_done(offsets, partition), BOUND_SECONDS), "records that are never done"
 
 
+class LearnedMemory:
+    """A `LearnedStore` that outlives watchers, not the test."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str, LearnedKind], Learned] = {}
+
+    def save(self, learned: Iterable[Learned]) -> None:
+        self.kept |= {(one.camera_id, one.rule_id, one.kind): one for one in learned}
+
+    def load(self, camera_id: str | None = None) -> list[Learned]:
+        return [one for one in self.kept.values() if camera_id in (None, one.camera_id)]
+
+    def forget(self, camera_id: str | None = None, rule_id: str | None = None) -> int:
+        raise NotImplementedError
+
+
 @dataclass
 class Stand:
     """A watcher and all it is given."""
@@ -294,6 +314,7 @@ class Stand:
     letters: LetterList = field(default_factory=LetterList)
     known: KnownIncidents = field(default_factory=KnownIncidents)
     vision: Any = field(default_factory=MovingVision)
+    learned: LearnedMemory = field(default_factory=LearnedMemory)
     counts: CountList = field(default_factory=CountList)
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = field(default_factory=SystemClock)
@@ -318,6 +339,7 @@ class Stand:
             evidence=FsspecEvidenceStore(str(self.folder / "evidence")),
             ledger=Ledger(self.counts),
             coverage=NoCoverage(),
+            learned=self.learned,
         )
 
     @contextmanager

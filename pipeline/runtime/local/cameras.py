@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.decision import Decision, DecisionSink, Gate
 from pipeline.contracts.frame import EncodedFrame, SampledFrame
+from pipeline.contracts.rule import Rule
+from pipeline.events.scored import objects_of
 from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.local.inbox import EndOfStream, FairInbox
 from pipeline.runtime.skip_meter import SkipMeter
@@ -43,6 +46,10 @@ class CameraSampling:
         self._coverage = coverage
         self._decisions = decisions
         self._metrics = metrics
+
+    def follow(self, rules: Sequence[Rule]) -> None:
+        """The rules that look at this camera; may be called from any thread."""
+        self._sampler.crop_labels = objects_of(rules)
 
     @property
     def ring(self) -> FrameRing:

@@ -131,6 +131,7 @@ class CameraCrew:
         has_health = before.health_rules_for(camera) == self._site.health_rules_for(camera)
         if reader is not None and reader.camera == camera and has_health:
             if reader.rules != rules:
+                reader.station.sampling.follow(rules)
                 self._readers[camera.id] = _Reader(camera, rules, reader.station, reader.worker)
                 self._inbox.put(camera.id, StreamBegins(camera, rules, reader.station.sampling.ring, last_alerts))
                 log.info("rules of a camera changed", camera=camera.id)
@@ -144,8 +145,10 @@ class CameraCrew:
         log.info("camera added" if reader is None else "camera read anew", camera=camera.id)
 
     def _read(self, camera: Camera, station: Station) -> None:
+        rules = self._site.rules_for(camera)
+        station.sampling.follow(rules)
         worker = Worker(f"camera-{camera.id}", station.reader.run)
-        self._readers[camera.id] = _Reader(camera, self._site.rules_for(camera), station, worker)
+        self._readers[camera.id] = _Reader(camera, rules, station, worker)
 
     def _stop(self, camera_id: str, why: str) -> None:
         reader = self._readers.pop(camera_id, None)

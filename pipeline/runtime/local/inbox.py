@@ -15,6 +15,7 @@ from datetime import datetime
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.frame import SampledFrame
+from pipeline.contracts.incident import Incident
 from pipeline.contracts.rule import Rule
 from pipeline.sampling.ring import FrameRing
 from pipeline.transport.memory import BoundedQueue
@@ -54,7 +55,14 @@ class CameraTrouble:
     candidate: Candidate
 
 
-Item = SampledFrame | EndOfStream | StreamBegins | WithdrawAlert | CameraTrouble
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A person has judged an incident: its rule learns from it."""
+
+    incident: Incident
+
+
+Item = SampledFrame | EndOfStream | StreamBegins | WithdrawAlert | CameraTrouble | Reviewed
 
 
 class FairInbox:

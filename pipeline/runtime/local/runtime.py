@@ -31,6 +31,8 @@ from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.housekeeping import Housekeeping
+from pipeline.runtime.learning import LearnedBook, ReviewDesk
+from pipeline.runtime.linker import Linker
 from pipeline.runtime.local.crew import CameraCrew
 from pipeline.runtime.local.inbox import FairInbox
 from pipeline.runtime.local.watch import WatchLoop
@@ -91,10 +93,13 @@ class LocalParts:
     verifier: Verifier
     delivery: DeliveryWorker
     recorder: IncidentRecorder
+    linker: Linker
     incidents: IncidentStore
     outbox: Outbox
     ledger: Ledger
     retention: Retention
+    learned: LearnedBook
+    reviews: ReviewDesk
     on_close: tuple[Callable[[], None], ...]
     """Called in order when all is over."""
 
@@ -108,7 +113,13 @@ class LocalRuntime:
         self._clock = clock
         self._stop_workers = threading.Event()
         self._housekeeping = Housekeeping(
-            parts.ledger, metrics, clock, parts.outbox, coverage=parts.coverage, retention=parts.retention
+            parts.ledger,
+            metrics,
+            clock,
+            parts.outbox,
+            coverage=parts.coverage,
+            retention=parts.retention,
+            learned=parts.learned,
         )
 
     def __enter__(self) -> LocalRuntime:
@@ -173,7 +184,9 @@ class LocalRuntime:
             Worker("verification", lambda: self._parts.verifier.run(stop)),
             Worker("delivery", lambda: self._parts.delivery.run(stop)),
             Worker("housekeeping", lambda: self._housekeeping.run(stop)),
+            Worker("linking", lambda: self._parts.linker.run(stop)),
             Worker("health", lambda: self._watch_health(stop)),
+            Worker("reviews", lambda: self._parts.reviews.run(stop)),
         ]
 
     def _watch_health(self, stop: threading.Event) -> None:

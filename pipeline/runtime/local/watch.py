@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -28,7 +29,16 @@ from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Finding, Findings
 from pipeline.runtime.incident_note import incident_decision
-from pipeline.runtime.local.inbox import CameraTrouble, EndOfStream, FairInbox, Item, StreamBegins, WithdrawAlert
+from pipeline.runtime.learning import LearnedBook
+from pipeline.runtime.local.inbox import (
+    CameraTrouble,
+    EndOfStream,
+    FairInbox,
+    Item,
+    Reviewed,
+    StreamBegins,
+    WithdrawAlert,
+)
 from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog, Metrics
@@ -37,6 +47,15 @@ log = structlog.get_logger()
 _TAKE_SECONDS = 0.2
 _RETRY_FROM_SECONDS = 0.2
 _RETRY_TO_SECONDS = 5.0
+_KEEP_SECONDS = 10.0
+"""Between looks for what was learned and is due to be kept."""
+
+
+Result = TypeVar("Result")
+
+
+class _GivenUpError(Exception):
+    """The time to drain is over."""
 
 
 class WatchLoop:
@@ -52,6 +71,7 @@ class WatchLoop:
         rings: Mapping[str, FrameRing],
         site: Site,
         coverage: CoverageBook,
+        learned: LearnedBook,
         *,
         has_reasoner: bool,
         batch_size: int,
@@ -67,6 +87,9 @@ class WatchLoop:
         self._evidence = evidence
         self._rings = dict(rings)
         self._coverage = coverage
+        self._learned = learned
+        self._clock = clock
+        self._next_keeping = clock.monotonic() + _KEEP_SECONDS
         self._findings = Findings(
             site, evidence, has_reasoner=has_reasoner, decisions=decisions, metrics=metrics, clock=clock
         )
@@ -87,7 +110,11 @@ class WatchLoop:
         """The thread's body."""
         while self._num_streams:
             self._handle(self._inbox.take(self._batch_size, _TAKE_SECONDS))
+            if self._clock.monotonic() >= self._next_keeping:
+                self._next_keeping = self._clock.monotonic() + _KEEP_SECONDS
+                self._learned.put(self._events.learned(self._clock.now()))
         self._handle(self._inbox.take(self._batch_size, 0.0))
+        self._learned.put(self._events.learned(self._clock.now(), is_last=True))
 
     def expect(self, camera_id: str) -> None:
         """One more stream of a camera will begin; before the one it replaces ends. Any thread."""
@@ -106,6 +133,8 @@ class WatchLoop:
             match item:
                 case WithdrawAlert(candidate):
                     self._events.withdraw_alert(candidate)
+                case Reviewed(incident):
+                    self._events.review(incident)
                 case CameraTrouble(candidate):
                     self._store_trouble(candidate)
                 case StreamBegins():
@@ -128,9 +157,11 @@ class WatchLoop:
         for candidate in self._events.finish(begins.camera.id):
             self._store(candidate)
         try:
-            self._events.watch(begins.camera, begins.rules, begins.last_alerts)
+            self._patiently(lambda: self._events.watch(begins.camera, begins.rules, begins.last_alerts))
         except ConfigError as error:
             log.error("rules of the changed site file cannot be used", camera=begins.camera.id, error=str(error))
+        except _GivenUpError:
+            return
         self._rings[begins.camera.id] = begins.ring
 
     def _end(self, camera_id: str) -> None:
@@ -158,29 +189,39 @@ class WatchLoop:
             self._coverage.judged(frame.camera_id, frame.captured_at)
 
     def _store(self, candidate: Candidate) -> None:
-        wait_seconds = _RETRY_FROM_SECONDS
-        while True:
-            # Again on every try: pictures that found no room at first are still in the ring.
-            message = self._findings.message(candidate, self._rings[candidate.camera_id])
-            candidate = message.candidate
-            try:
-                change = self._recorder.candidate(
-                    candidate, will_verify=message.will_verify, snapshot_uri=message.snapshot_uri
-                )
-                self._fault.worked()
-                break
-            except TransientError as error:
-                self._fault.failed(error, incident=candidate.id)
-                if self.give_up.wait(wait_seconds):
-                    self.num_unstored += 1
-                    log.error("incident given up: it could not be stored in time", incident=candidate.id)
-                    return
-                wait_seconds = min(wait_seconds * 2, _RETRY_TO_SECONDS)
+        try:
+            candidate, change = self._patiently(lambda: self._record(candidate), incident=candidate.id)
+        except _GivenUpError:
+            self.num_unstored += 1
+            log.error("incident given up: it could not be stored in time", incident=candidate.id)
+            return
         if candidate.state is CandidateState.OPENED:
             self.num_incidents += 1
             self._findings.opened(candidate, self._rings[candidate.camera_id])
         if change is not None:
             self._told(change)
+
+    def _record(self, candidate: Candidate) -> tuple[Candidate, IncidentChange | None]:
+        """With its pictures; again on every try: those that found no room at first are still in the ring."""
+        message = self._findings.message(candidate, self._rings[candidate.camera_id])
+        change = self._recorder.candidate(
+            message.candidate, will_verify=message.will_verify, snapshot_uri=message.snapshot_uri
+        )
+        return message.candidate, change
+
+    def _patiently(self, work: Callable[[], Result], **about: str) -> Result:
+        """What `work` gives once the database can; `_GivenUpError` when the time to drain is over before that."""
+        wait_seconds = _RETRY_FROM_SECONDS
+        while True:
+            try:
+                result = work()
+                self._fault.worked()
+                return result
+            except TransientError as error:
+                self._fault.failed(error, **about)
+                if self.give_up.wait(wait_seconds):
+                    raise _GivenUpError from error
+                wait_seconds = min(wait_seconds * 2, _RETRY_TO_SECONDS)
 
     def _told(self, change: IncidentChange) -> None:
         self._decisions.record(incident_decision(change))

@@ -25,6 +25,11 @@ class CameraPark:
     def __len__(self) -> int:
         return len(self._cameras)
 
+    @property
+    def cameras(self) -> list[WatchedCamera]:
+        """Those in care now. Any thread."""
+        return list(self._cameras.values())
+
     def find(self, camera: Camera, assignment: Assignment, captured_at: datetime | None) -> WatchedCamera:
         """The camera as it is watched under this assignment; `captured_at` of the frame it is wanted for."""
         watched = self._cameras.get(camera.id)

@@ -6,6 +6,7 @@ A record is done once every candidate its frame caused is durable on the bus.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -40,7 +41,9 @@ class DecideLoop:
         metrics: Metrics,
         stop: threading.Event,
         pulse: Pulse,
+        between: Callable[[], None],
     ) -> None:
+        """`between` is called on this thread between frames."""
         self._calls = calls
         self._findings = findings
         self._teller = teller
@@ -49,6 +52,7 @@ class DecideLoop:
         self._metrics = metrics
         self._stop = stop
         self._pulse = pulse
+        self._between = between
         self._fault = FaultLog("the words of rules", "frames wait on the bus", done="encoded")
 
     def run(self) -> None:
@@ -61,6 +65,7 @@ class DecideLoop:
 
     def _turn(self) -> None:
         self._pulse.rest()
+        self._between()
         seen = self._calls.take(_LOOK_SECONDS)
         if seen is None:
             return

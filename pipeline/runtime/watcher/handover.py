@@ -66,18 +66,23 @@ class Handover:
         stop: threading.Event,
         pulse: Pulse,
         clock: Clock,
+        *,
+        longest_cooldown: timedelta = timedelta(),
     ) -> None:
+        """`longest_cooldown` of any rule: how far back what was told may happen again."""
         self._incidents = incidents
         self._read_candidates = read_candidates
         self._furthest = timedelta(seconds=settings.fresh_for + settings.rewind_to)
         self._stop = stop
         self._pulse = pulse
         self._clock = clock
+        self._longest_cooldown = longest_cooldown
         self._fault = FaultLog("what was told before", "frames wait on the bus", done="read")
         self._found = _Found()
         self._since: datetime | None = None
         self._knows_up_to = 0
         self._last_alerts: Mapping[tuple[str, str], datetime] = {}
+        self._lately: Sequence[Candidate] = ()
 
     def cover(self, assignment: Assignment, first: Record, num_assigned: int) -> None:
         """Before the first record of an assignment is looked at: know what was told since.
@@ -95,7 +100,7 @@ class Handover:
         """What was told of a camera, once: from then on it is known better where the camera is watched."""
         candidates = tuple(self._found.candidates.pop(camera_id, ()))
         with_clip = self._found.with_clip.intersection(candidate.id for candidate in candidates)
-        return Told(candidates, with_clip, self._last_alerts)
+        return Told(candidates, with_clip, self._last_alerts, self._lately)
 
     def give_back(self, camera_id: str, told: Told) -> None:
         """What was taken belongs to the camera's next stream as well."""
@@ -117,6 +122,8 @@ class Handover:
             self._pulse.beat()
             try:
                 self._last_alerts = self._incidents.last_alerts()
+                told = self._incidents.last_told(self._clock.now() - self._longest_cooldown)
+                self._lately = [incident.candidate for incident in told]
                 return self._incidents.still_open()
             except TransientError as error:
                 if wait_seconds is None:

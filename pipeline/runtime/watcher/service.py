@@ -25,11 +25,13 @@ from pipeline.contracts.bus import Publisher, RecordHandler
 from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import IncidentStore
+from pipeline.contracts.learned import LearnedStore
 from pipeline.contracts.observation import Vision
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Findings
 from pipeline.runtime.housekeeping import Housekeeping
+from pipeline.runtime.learning import LearnedBook, ReviewDesk
 from pipeline.runtime.pulse import Pulse, raise_stuck
 from pipeline.runtime.retry import Stopping, until_it_works
 from pipeline.runtime.service import Service
@@ -40,6 +42,7 @@ from pipeline.runtime.watcher.frame_gate import FrameGate
 from pipeline.runtime.watcher.gate_loop import GateLoop
 from pipeline.runtime.watcher.handover import Handover, ReadCandidates
 from pipeline.runtime.watcher.intake import Intake
+from pipeline.runtime.watcher.learning_turn import LearningTurn
 from pipeline.runtime.watcher.telling import DeadLetterBox, Teller
 from pipeline.runtime.watcher.vision_calls import VisionCalls
 from pipeline.runtime.watcher.watched_camera import CameraMakers
@@ -74,6 +77,7 @@ class WatcherParts:
     evidence: EvidenceStore
     ledger: Ledger
     coverage: CoverageStore
+    learned: LearnedStore
     retention: Retention | None = None
     on_close: tuple[Callable[[], None], ...] = ()
     """Called in order when all is over."""
@@ -96,20 +100,32 @@ class WatcherService:
         findings = self._findings()
         self._teller = Teller(parts.publisher, parts.dead_letters, findings, metrics, clock)
         self._calls = VisionCalls(parts.vision, _CALLS_UNDER_WAY, metrics, clock)
+        self._learned = LearnedBook(parts.learned)
+        self._learning = LearningTurn(lambda: self._park.cameras, self._learned, clock)
+        self._reviews = ReviewDesk(parts.incidents, self._learning.review)
         self._decide_loop = DecideLoop(
-            self._calls, findings, self._teller, self._evidence, self._coverage, metrics, self._stop, self._pulses[1]
+            self._calls,
+            findings,
+            self._teller,
+            self._evidence,
+            self._coverage,
+            metrics,
+            self._stop,
+            self._pulses[1],
+            self._learning.take,
         )
         self._intake = Intake()
         handover = Handover(
-            parts.incidents, parts.read_candidates, parts.settings.bus, self._stop, self._pulses[0], clock
-        )
+            parts.incidents, parts.read_candidates, parts.settings.bus, self._stop, self._pulses[0], clock,
+            longest_cooldown=parts.site.longest_cooldown,
+        )  # fmt: skip
         self._park = self._camera_park(handover)
         self._gate = self._frame_gate()
         self._gate_loop = GateLoop(
             self._intake, handover, self._gate, self._calls, parts.settings.cluster, self._stop, self._pulses[0], clock
         )
         self._housekeeping = Housekeeping(
-            parts.ledger, metrics, clock, coverage=self._coverage, retention=parts.retention
+            parts.ledger, metrics, clock, coverage=self._coverage, retention=parts.retention, learned=self._learned
         )
         self._withdrawals = Withdrawals(parts.incidents, parts.site, self._park.withdraw_alert, clock)
         self._consumer = parts.open_consumer(self._intake)
@@ -123,6 +139,7 @@ class WatcherService:
             Worker("decide", self._decide_loop.run),
             Worker("ledger", partial(self._housekeeping.run, self._stop)),
             Worker("withdrawals", partial(self._withdrawals.run, self._stop)),
+            Worker("reviews", partial(self._reviews.run, self._stop)),
         ]
         self._consumer.start()
 
@@ -173,6 +190,7 @@ class WatcherService:
         self._calls.stop()
         for worker in self._workers:
             worker.join()
+        self._learning.finish()
 
     def _end_telling(self, until: float) -> None:
         work = self._teller.work
@@ -206,7 +224,9 @@ class WatcherService:
 
     def _camera_park(self, handover: Handover) -> CameraPark:
         parts = self._parts
-        makers = CameraMakers(parts.site, parts.settings, parts.vision, parts.ledger, self._metrics)
+        makers = CameraMakers(
+            parts.site, parts.settings, parts.vision, self._learned, self._reviews, parts.ledger, self._metrics
+        )
         return CameraPark(makers, handover, self._evidence)
 
     def _frame_gate(self) -> FrameGate:

@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.decision import Decision, DecisionSink
 from pipeline.contracts.frame import EncodedFrame, SampledFrame
+from pipeline.contracts.incident import Incident
+from pipeline.contracts.learned import Learned
 from pipeline.contracts.observation import Vision
+from pipeline.events.rule_scorers import RuleScorers
+from pipeline.events.scored import objects_of
 from pipeline.events.stage import EventStage
+from pipeline.perception.examples import embed_examples
 from pipeline.perception.stage import PerceptionStage
+from pipeline.runtime.learning import LearnedBook, ReviewDesk
 from pipeline.runtime.skip_meter import SkipMeter
 from pipeline.runtime.watcher.intake import Assignment
 from pipeline.sampling.ring import FrameRing
@@ -36,6 +43,8 @@ class Told:
     """Ids of those whose clip is written."""
     last_alerts: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     """(camera, rule) to the opening of the last candidate that was told: where cooldowns go on from."""
+    lately: Sequence[Candidate] = ()
+    """Those candidates, of all cameras: what happens again is merged into them."""
 
 
 class LiveDecisions:
@@ -73,6 +82,7 @@ class WatchedCamera:
         self._makers = makers
         self._decisions = LiveDecisions(makers.skips)
         self._sampler = CameraSampler(camera, makers.settings.sampling, self._decisions)
+        self._sampler.crop_labels = objects_of(makers.site.rules_for(camera))
         self._rules: Rules | None = None
 
     @property
@@ -91,6 +101,15 @@ class WatchedCamera:
             self._rules = self._makers.rules(self._camera, self.told)
         return self._rules
 
+    def review(self, incident: Incident) -> None:
+        """See `EventStage.review`; rules that are made later ask for themselves."""
+        if self._rules is not None:
+            self._rules.events.review(incident)
+
+    def learned(self, now: datetime, *, is_last: bool) -> list[Learned]:
+        """See `EventStage.learned`."""
+        return self._rules.events.learned(now, is_last=is_last) if self._rules is not None else []
+
     def withdraw_alert(self, candidate: Candidate) -> None:
         """See `EventStage.withdraw_alert`. Any thread, again and again: it may come before there are rules."""
         if self._rules is not None:
@@ -101,12 +120,22 @@ class CameraMakers:
     """Makes cameras and their parts from site and settings."""
 
     def __init__(
-        self, site: Site, settings: Settings, vision: Vision, decisions: DecisionSink, metrics: Metrics
+        self,
+        site: Site,
+        settings: Settings,
+        vision: Vision,
+        learned: LearnedBook,
+        reviews: ReviewDesk,
+        decisions: DecisionSink,
+        metrics: Metrics,
     ) -> None:
         self.settings = settings
         self.skips = SkipMeter(decisions, metrics)
-        self._site = site
+        self.site = site
         self._vision = vision
+        self._learned = learned
+        self._reviews = reviews
+        self._scorers: RuleScorers | None = None
         self._decisions = decisions
 
     def camera(self, camera: Camera, assignment: Assignment, told: Told) -> WatchedCamera:
@@ -114,17 +143,31 @@ class CameraMakers:
         return WatchedCamera(camera, assignment, told, self)
 
     def rules(self, camera: Camera, told: Told) -> Rules:
-        """The vision must be warm."""
+        """The vision must be warm. `TransientError` while it or the database is away."""
         decisions = LiveDecisions(self._decisions)
         events = EventStage(
-            ((camera, self._site.rules_for(camera)),),
+            ((camera, self.site.rules_for(camera)),),
             self.settings.events,
-            self._site.site.zone_info,
+            self.site.site.zone_info,
             self._vision.words,
             decisions,
             last_alerts=told.last_alerts,
             model_ids=self._vision.model_ids,
             # Those about the camera itself are the business of ingest.
             known=[candidate for candidate in told.candidates if candidate.condition is None],
+            lately=told.lately,
+            learned_of=self._learned.load,
+            scorers=self._rule_scorers(),
         )
+        for incident in self._reviews.known:
+            events.review(incident)
         return Rules(PerceptionStage(self._vision, self.settings.perception, decisions), events, decisions)
+
+    def _rule_scorers(self) -> RuleScorers:
+        """Of all cameras: words are encoded once, and examples looked at once."""
+        if self._scorers is None:
+            encoder_id = self._vision.model_ids.get("encoder", "")
+            self._scorers = RuleScorers(
+                self._vision.words, encoder_id, lambda rule: embed_examples(rule, self._vision, Path())
+            )
+        return self._scorers
