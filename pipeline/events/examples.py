@@ -53,6 +53,9 @@ _PROBE_STRENGTH = 10.0
 """Inverse of the probe's L2 penalty on the summed loss, in which each kind weighs as `PROBE_AFTER` examples however
 many there are: where all examples of a kind are the same, it lets their score reach .98. Not tuned on anything."""
 _LOGIT_LIMIT = 6.0
+_WORDS_LIMIT = 2.0
+"""Of the log-odds of words beside an example that a vector is just like: .88. What is just like a rejected alert then
+scores .27 at most, whatever the words say."""
 
 NO_EXAMPLES = ExampleSet(np.empty((0, 0), np.float32), np.empty((0, 0), np.float32), (), ())
 """Of a rule in words, before its first review."""
@@ -243,6 +246,9 @@ def _joined(said: Match, logit: float, reason: str) -> Match:
     if not (math.isfinite(said.score) and math.isfinite(logit)):
         return said
     odds = math.log(max(said.score, 1e-9) / max(1 - said.score, 1e-9))
+    # Words can be surer than any example: the more an example says, the less their certainty beyond a bound counts.
+    say = min(abs(logit) / (_SHARPNESS * _NOTHING_LIKE_IT), 1.0)
+    odds += say * (min(max(odds, -_WORDS_LIMIT), _WORDS_LIMIT) - odds)
     return Match(float(expit(odds + logit)), "; ".join(filter(None, (said.reason, reason))))
 
 

@@ -145,7 +145,7 @@ class NormalBank:
         when = self._sighting(at)
         if not self._fits(vector[None]) or not np.isfinite(vector).all() or not self._heeds_review():
             return
-        kinds = self._kinds = self._kinds or Coreset(len(vector))
+        kinds = self._kinds = Coreset(len(vector)) if self._kinds is None else self._kinds
         distances = [_distance(vector, other) for other in self._abnormal]
         apart = [other for other, far in zip(self._abnormal, distances, strict=True) if far > kinds.radius]
         self._abnormal = deque(apart, maxlen=_MAX_ABNORMAL)
@@ -157,7 +157,7 @@ class NormalBank:
 
     def dump(self) -> bytes:
         """All that was learned, but for what still waits in line; some 380 KiB at 512 numbers a vector."""
-        kinds = self._kinds or Coreset(0)
+        kinds = Coreset(0) if self._kinds is None else self._kinds
         header = {"version": _VERSION, "dimension": kinds.dimension, "watched_seconds": self._watched_seconds}
         abnormal = np.array(self._abnormal, np.float16).reshape(len(self._abnormal), kinds.dimension)
         sketches = {"novelties": self._novelties.counts, "captions": self.captions.counts}
@@ -215,7 +215,7 @@ class NormalBank:
         if not len(vectors):
             return
         stretch = when.seconds // self._every_seconds
-        kinds = self._kinds = self._kinds or Coreset(vectors.shape[1])
+        kinds = self._kinds = Coreset(vectors.shape[1]) if self._kinds is None else self._kinds
         distances = kinds.distances(vectors).min(axis=1, initial=1.0)
         last = self._line[-1] if self._line else None
         if last is None or last.when.seconds // self._every_seconds < stretch:

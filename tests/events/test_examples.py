@@ -203,3 +203,12 @@ def test_one_bad_row_fails_alone() -> None:
     rows = near(FALL, 3)
     rows[1] = np.inf
     assert [math.isnan(one) for one in scores(ExampleScorer(shown(2, 2)), rows)] == [False, True, False]
+
+
+@pytest.mark.parametrize("words", [0.9, 0.999, 1.0])
+def test_what_is_just_like_a_rejected_alert_is_not_told_however_sure_the_words_are(words: float) -> None:
+    """Scores of a CLIP saturate; one rejection must be enough all the same."""
+    rejected = with_reviews(NO_EXAMPLES, [review(FALL, is_positive=False)])
+    like, unlike = scores(ExampleScorer(rejected, Words(words)), np.stack([FALL, CAT]))
+    assert like < 0.4
+    assert unlike == pytest.approx(words, abs=0.05)

@@ -335,3 +335,11 @@ def test_what_is_not_seen_any_more_is_forgotten() -> None:
     assert rank(made, VAN, 4 * DAY + 12 * HOUR) < ORDINARY
     show(made, lambda _: EMPTY, 4 * DAY, 180 * DAY, every=2 * HOUR)
     assert rank(made, VAN, 180 * DAY + 12 * HOUR) > UNUSUAL
+
+
+def test_a_review_before_anything_was_learned_is_kept() -> None:
+    """The first picture a camera's normal hears of may be one that people confirmed."""
+    first, second = bank(), bank()
+    first.reviewed(picture(ATTACK), at(0), is_right=True)
+    second.load(first.dump())
+    assert second.dump() == first.dump()

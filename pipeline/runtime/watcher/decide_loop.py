@@ -6,7 +6,6 @@ A record is done once every candidate its frame caused is durable on the bus.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -19,6 +18,7 @@ from pipeline.runtime.findings import Findings
 from pipeline.runtime.pulse import Pulse
 from pipeline.runtime.retry import Stopping, until_it_works
 from pipeline.runtime.watcher.frame_gate import Passed
+from pipeline.runtime.watcher.learning_turn import LearningTurn
 from pipeline.runtime.watcher.telling import STAGE, Teller
 from pipeline.runtime.watcher.vision_calls import VisionCalls
 from pipeline.runtime.watcher.watched_camera import Rules
@@ -41,9 +41,8 @@ class DecideLoop:
         metrics: Metrics,
         stop: threading.Event,
         pulse: Pulse,
-        between: Callable[[], None],
+        learning: LearningTurn,
     ) -> None:
-        """`between` is called on this thread between frames."""
         self._calls = calls
         self._findings = findings
         self._teller = teller
@@ -52,7 +51,7 @@ class DecideLoop:
         self._metrics = metrics
         self._stop = stop
         self._pulse = pulse
-        self._between = between
+        self._learning = learning
         self._fault = FaultLog("the words of rules", "frames wait on the bus", done="encoded")
 
     def run(self) -> None:
@@ -65,7 +64,7 @@ class DecideLoop:
 
     def _turn(self) -> None:
         self._pulse.rest()
-        self._between()
+        self._learning.take()
         seen = self._calls.take(_LOOK_SECONDS)
         if seen is None:
             return
@@ -114,6 +113,7 @@ class DecideLoop:
 
     def _end(self, passed: Passed, rules: Rules) -> None:
         told = () if passed.item.record.is_replay else rules.events.finish(passed.camera.id)
+        self._learning.ended(passed.camera)
         for candidate in told:  # in a replay what it closed was told before
             self._teller.tell(candidate, passed.camera.ring, passed.item.assignment)
         self._teller.afterwards(passed.camera.id, partial(self._ended, passed))

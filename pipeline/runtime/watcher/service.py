@@ -112,7 +112,7 @@ class WatcherService:
             metrics,
             self._stop,
             self._pulses[1],
-            self._learning.take,
+            self._learning,
         )
         self._intake = Intake()
         handover = Handover(
