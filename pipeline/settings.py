@@ -114,15 +114,35 @@ class ReasoningSettings(Section):
 
     timeout: Seconds = Field(30.0, description="For one request to a model server.")
     attempts: Annotated[int, Field(ge=1, le=10)] = Field(3, description="Tries before `unverified`.")
-    deadline: Seconds = Field(120.0, description="A candidate older than this becomes `unverified` at once.")
+    deadline: Seconds = Field(120.0, description="From owed to told; who cannot make it is `unverified` at once.")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="Verifications at the same time.")
     confirm_above: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.6, description="P(yes) that confirms.")
     reject_below: Annotated[float, Field(gt=0, le=0.5)] = Field(0.4, description="P(yes) that rejects.")
+    escalate_margin: Annotated[float, Field(ge=0, le=0.4)] = Field(
+        0.15, description="With `strong_vlm`: how much wider than the abstain band it is asked at severity high."
+    )
     max_frames: Annotated[int, Field(ge=1, le=16)] = Field(8, description="Pictures in one prompt.")
     max_side_px: Annotated[int, Field(ge=64, le=4096)] = Field(768, description="Longest side of a sent picture.")
-    max_report_tokens: Annotated[int, Field(ge=64, le=8192)] = Field(700, description="Bound of a report.")
+    context_tokens: Annotated[int, Field(ge=0, le=20_000)] = Field(
+        800, description="Bound of scene card, policy and precedents in a prompt; 0 tells none of them."
+    )
+    alike_below: Annotated[float, Field(ge=0, le=50)] = Field(
+        4.0,
+        description="Grey levels by which some part of a picture must differ from the last one sent, or words stand "
+        "for it; 0 sends all.",
+    )
+    max_report_tokens: Annotated[int, Field(ge=64, le=8192)] = Field(1000, description="Bound of a report.")
+    second_looks: Annotated[int, Field(ge=0, le=8)] = Field(
+        0, description="Crops of a report put to the model as yes/no questions, for things no detector has seen."
+    )
     breaker_after: Annotated[int, Field(ge=1)] = Field(5, description="Failures in a row that open the breaker.")
     breaker_for: Seconds = Field(20.0, description="How long an open breaker spares the server.")
+    budget: bool = Field(True, description="When models are behind: fewer pictures, no report, `unverified` at once.")
+    server_workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        16, description="Verifications at the same time with an `openai:` server, at most; measured up from `workers`."
+    )
+    price_input: Annotated[float, Field(ge=0)] = Field(0.0, description="Of a million tokens read; 0 keeps no cost.")
+    price_output: Annotated[float, Field(ge=0)] = Field(0.0, description="Of a million tokens written.")
 
 
 class AlertingSettings(Section):

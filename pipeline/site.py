@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.camera import Camera
@@ -54,6 +54,15 @@ class SiteInfo(Contract):
     """IANA name; schedules and reports use it."""
     language: str = Field("en", pattern=r"^[a-z]{2}(-[A-Za-z]{2,4})?$")
     """Of reports, e.g. `en` or `zh`."""
+    policy: str = Field("", max_length=8000)
+    """What matters here and what does not, in the operator's words, for the model that judges."""
+    questions: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=10)] = ()
+    """A checklist for the model that judges, such as `Is anybody on the wrong side of the fence?`."""
+
+    @field_validator("questions", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("timezone")
     @classmethod
@@ -85,6 +94,16 @@ class Models(Contract):
     """`none`, `openai:URL#model`, or an image-text-to-text model: a Hugging Face id or a folder."""
     vlm_api_key: SecretStr | None = None
     """For `openai:`; from the environment as `${NAME}`."""
+    strong_vlm: str = NO_MODEL
+    """As `vlm`, `openai:` alone in a cluster: asked beside it for what is uncertain or critical."""
+    strong_vlm_api_key: SecretStr | None = None
+    """The key of `strong_vlm`; that of `vlm` is never sent to another server."""
+
+    @model_validator(mode="after")
+    def _strong_beside_another(self) -> Self:
+        if self.strong_vlm != NO_MODEL and self.vlm == NO_MODEL:
+            raise ValueError("strong_vlm is asked beside a vlm; with one model alone, name it in vlm")
+        return self
 
 
 class Site(Contract):
@@ -152,8 +171,9 @@ class Site(Contract):
             yield channel.webhook.get_secret_value()
             if channel.secret:
                 yield channel.secret.get_secret_value()
-        if self.models.vlm_api_key:
-            yield self.models.vlm_api_key.get_secret_value()
+        for key in (self.models.vlm_api_key, self.models.strong_vlm_api_key):
+            if key:
+                yield key.get_secret_value()
 
 
 def load_site(path: Path | str, environment: Mapping[str, str] | None = None) -> Site:
@@ -214,7 +234,13 @@ def _allow_shorthand(models: dict[str, Any]) -> None:
     schedule = models["Rule"]["properties"]["schedule"]
     schedule["items"] = {"anyOf": [{"type": "string"}, schedule["items"]]}
     one_or_many = ("schedule", "cameras", "notify", "object")
-    for model, key in (*(("Rule", key) for key in one_or_many), ("TrackPredicate", "object")):
+    others = (
+        ("TrackPredicate", "object"),
+        ("SceneCard", "normal"),
+        ("SceneCard", "hazards"),
+        ("SiteInfo", "questions"),
+    )
+    for model, key in (*(("Rule", key) for key in one_or_many), *others):
         many = models[model]["properties"][key]
         models[model]["properties"][key] = {"anyOf": [many["items"], many]}
     examples, positive = models["Rule"]["properties"]["examples"], models["Examples"]["properties"]["positive"]

@@ -181,6 +181,25 @@ class Metrics:
         )
         self.candidates = Counter("sightline_candidates", "Candidates opened", ["camera", "rule"], registry=r)
         self.verdicts = Counter("sightline_verdicts", "Assessments", ["rule", "verdict"], registry=r)
+        self.claims = Counter(
+            "sightline_claims", "Claims of reports, `supported` by the evidence or `removed`", ["rule", "outcome"],
+            registry=r,
+        )  # fmt: skip
+        self.verdicts_degraded = Counter(
+            "sightline_verdicts_degraded", "Verdicts made cheaper than asked for", ["camera", "rule", "how"], registry=r
+        )
+        self.verdicts_waiting = Gauge("sightline_verdicts_waiting", "Verdicts owed, in nobody's hand", registry=r)
+        self.verdict_limit = Gauge("sightline_verdict_limit", "Verifications at the same time, at most", registry=r)
+        self.breaker_state = Gauge("sightline_breaker_state", "0 closed, 1 half open, 2 open", registry=r)
+        self.reasoning_tokens = Counter(
+            "sightline_reasoning_tokens", "Tokens of models", ["camera", "rule", "direction"], registry=r
+        )
+        self.reasoning_seconds = Counter(
+            "sightline_reasoning_seconds", "Spent waiting for models", ["camera", "rule"], registry=r
+        )
+        self.reasoning_cost = Counter(
+            "sightline_reasoning_cost", "At `reasoning.price_…`", ["camera", "rule"], registry=r
+        )
         self.alert_seconds = Histogram(
             "sightline_alert_seconds",
             "From the frame's time to the provisional incident being stored",

@@ -326,6 +326,40 @@ def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path, kind: st
         load_site(path, {})
 
 
+TOLD = """
+site: {policy: Only people count., questions: "Is anybody over the fence?"}
+cameras: [{id: gate, url: x.mp4, scene: {place: a gate, normal: lorries, hazards: [the railway, the river]}}]
+"""
+
+
+def test_what_the_model_is_told_of_a_place_stands_in_the_site_file() -> None:
+    """Policy and checklist of the site, a card of each camera; one entry may stand for a list, for editors too."""
+    site = parse_site(TOLD, "site.yaml", {})
+    jsonschema.validate(yaml.safe_load(TOLD), site_schema())
+    scene = site.cameras[0].scene
+    assert scene is not None
+    assert (scene.normal, scene.hazards) == (("lorries",), ("the railway", "the river"))
+    assert site.site.questions == ("Is anybody over the fence?",)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (("place: a gate", "place: [a gate]"), "cameras[0].scene.place"),
+        (("normal: lorries", "normal: 7"), "cameras[0].scene.normal"),
+        (("normal: lorries", "usual: lorries"), "cameras[0].scene.usual"),
+        (("the river", "x" * 201), "cameras[0].scene.hazards[1]"),
+        (("Only people count.", "x" * 8001), "site.policy"),
+    ],
+    ids=["place", "number", "unknown", "long hazard", "long policy"],
+)
+def test_a_mistake_in_what_the_model_is_told_is_named(change: tuple[str, str], where: str) -> None:
+    """With its place in the file."""
+    with pytest.raises(SiteFileError) as raised:
+        parse_site(TOLD.replace(*change), "site.yaml", {})
+    assert [problem.where for problem in raised.value.problems] == [where]
+
+
 def test_the_kept_schema_is_the_present_one() -> None:
     """`docs/site.schema.json` is what `sightline check --schema` prints now."""
     kept = Path(__file__).parents[1] / "docs" / "site.schema.json"

@@ -16,6 +16,7 @@ from pipeline.alerting.failure import DeliveryError
 from pipeline.alerting.wording import Telling, cut, details, explanation, facts, headline
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.candidate import Fact
+from pipeline.contracts.forecast import each_thing
 from pipeline.contracts.incident import ChangeKind, IncidentStatus
 from pipeline.contracts.values import Severity, utc_text
 
@@ -139,6 +140,7 @@ FORMATS: dict[str, Callable[[Telling, Channel], Message]] = {
 
 def _data(telling: Telling) -> dict[str, Any]:
     change, incident = telling.change, telling.incident
+    grounding = incident.assessment.grounding if incident.assessment else None
     return {
         "test": telling.is_test,
         "site": telling.site_name,
@@ -155,8 +157,10 @@ def _data(telling: Telling) -> dict[str, Any]:
         "note": change.note,
         "times": _times(telling),
         "facts": [_fact(fact) for fact in facts(telling)],
+        "expected": [one.model_dump(mode="json") for one in each_thing(incident.candidate.outlook)],
         "verdict": _verdict(telling),
         "report": telling.report.model_dump(mode="json") if telling.report else None,
+        "grounding": grounding.model_dump(mode="json") if grounding else None,
         "evidence": _evidence(telling),
         "acknowledged_by": incident.acknowledged_by,
         "review": incident.review.model_dump(mode="json") if incident.review else None,

@@ -93,11 +93,26 @@ def details(telling: Telling) -> dict[str, str]:
         "Since": telling.local(incident.opened_at).strftime("%Y-%m-%d %H:%M:%S %Z"),
         "Until": telling.local(incident.closed_at).strftime("%Y-%m-%d %H:%M:%S %Z") if incident.closed_at else "",
         "Probability": f"{probability:.0%}" if probability is not None else "",
+        "Seen": seen(report) if report else "",
+        "Checked": checked(telling),
         "Likely next": report.forecast if report else "",
         "Advice": report.advice if report else "",
         "Note": telling.change.note,
     }
     return {label: text for label, text in known.items() if text}
+
+
+def seen(report: Report) -> str:
+    """What the report names, with the picture that shows it: `person (picture 1), fence (picture 2)`."""
+    return ", ".join(f"{element.name} (picture {element.frame})" for element in report.elements)
+
+
+def checked(telling: Telling) -> str:
+    """`5 claims, 2 without support removed`; empty when all were borne out, or none was checked."""
+    grounding = telling.incident.assessment.grounding if telling.incident.assessment else None
+    if grounding is None or not grounding.removed:
+        return ""
+    return f"{grounding.num_checked} claims, {len(grounding.removed)} without support removed"
 
 
 def cut(text: str, max_characters: int) -> str:

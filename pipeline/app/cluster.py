@@ -40,7 +40,8 @@ from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
 from pipeline.perception.vision import LocalVision
-from pipeline.reasoning.model import load_model
+from pipeline.reasoning.budget import make_admission, most_workers
+from pipeline.reasoning.model import load_judge, load_model
 from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.alerting import AlertingService
 from pipeline.runtime.reasoner import ReasonerService
@@ -87,6 +88,7 @@ def watcher_service(site: Site, settings: Settings, metrics: Metrics, vision: Vi
         ledger=Ledger(stores.decisions),
         coverage=stores.coverage,
         learned=stores.learned,
+        forecasts=stores.forecasts,
         retention=stores.retention,
         on_close=(publisher.close, vision.close, stores.close),
     )
@@ -100,20 +102,25 @@ def reasoner_service(
     clock = SystemClock()
     stores = open_stores(settings)
     policy = DeliveryPolicy(*rules_and_channels(site))
+    reasoner = VlmReasoner(model, settings.reasoning, clock) if model is not None else None
+    if reasoner is not None:
+        metrics.breaker_state.set_function(lambda: reasoner.breaker.state)
     return ReasonerService(
         KafkaBus(settings.bus, f"reasoner-{unique_name()}"),
         site,
         stores.incidents,
         IncidentRecorder(stores.incidents, policy, clock),
         stores.evidence,
-        VlmReasoner(model, settings.reasoning, clock) if model is not None else None,
+        reasoner,
         Ledger(stores.decisions),
         coverage=stores.coverage,
+        forecasts=stores.forecasts,
         live_cameras=[camera.id for camera in site.cameras if may_fail(camera)],
-        workers=settings.reasoning.workers,
+        workers=most_workers(site.models.vlm, settings.reasoning),
         metrics=metrics,
         clock=clock,
         linking=settings.linking,
+        admission=make_admission(site.models.vlm, settings.reasoning, clock),
         on_close=(stores.close,),
     )
 
@@ -142,7 +149,8 @@ def local_vision(site: Site, settings: Settings) -> LocalVision:
 
 
 def local_vlm(site: Site, settings: Settings) -> VisionLanguageModel | None:
-    """The vision-language model, in this process or behind a server of its own; not yet warm."""
+    """The vision-language model, in this process or behind a server of its own, without a stronger one above it; not
+    yet warm."""
     key = site.models.vlm_api_key
     return load_model(site.models.vlm, settings.reasoning, api_key=key.get_secret_value() if key else None)
 
@@ -256,7 +264,7 @@ def _build_reasoner(site_path: str, metrics: Metrics) -> Service:
         # Where none may be running, the first call waits for one to start, as long as a verdict is worth it.
         scales_to_zero = settings.cluster.vlm.min == 0
         model = ServedVlm(model.model_id, settings.reasoning.deadline if scales_to_zero else settings.reasoning.timeout)
-    return reasoner_service(site, settings, metrics, model)
+    return reasoner_service(site, settings, metrics, load_judge(site.models, settings.reasoning, small=model))
 
 
 def _build_alerting(site_path: str, metrics: Metrics) -> Service:

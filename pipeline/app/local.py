@@ -27,10 +27,12 @@ from pipeline.perception.encoder import load_encoder
 from pipeline.perception.examples import embed_examples
 from pipeline.perception.stage import PerceptionStage
 from pipeline.perception.vision import LocalVision
-from pipeline.reasoning.model import load_model
+from pipeline.reasoning.budget import make_admission, most_workers
+from pipeline.reasoning.model import load_judge
 from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds, seen_gap_seconds
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.forecasts import ForecastBook, ForecastDesk
 from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.learning import LearnedBook, ReviewDesk
 from pipeline.runtime.linker import Linker
@@ -70,8 +72,8 @@ class Models:
 
 def load_models(site: Site, settings: Settings, clock: Clock | None = None) -> Models:
     """The models that the site names; `ConfigError` when one that sees cannot be had."""
-    key, reasoning = site.models.vlm_api_key, settings.reasoning
-    judge = load_model(site.models.vlm, reasoning, api_key=key.get_secret_value() if key else None)
+    reasoning = settings.reasoning
+    judge = load_judge(site.models, reasoning)
     reasoner = VlmReasoner(judge, reasoning, clock or SystemClock()) if judge else None
     detector = load_detector(site.models.detector, settings.perception)
     vision = LocalVision(detector, load_encoder(site.models.encoder, settings.perception), settings.perception)
@@ -155,6 +157,8 @@ class _Wiring:
         self.inbox = FairInbox(tuple(c.id for c in site.cameras), settings.perception.batch_size)
         self.coverage = CoverageBook(stores.coverage, clock)
         self.learned = LearnedBook(stores.learned)
+        self.foretold = ForecastBook(stores.forecasts, metrics, clock)
+        self.forecasts = ForecastDesk(stores.forecasts, stores.incidents, site, self.foretold, clock)
         self.reviews = ReviewDesk(stores.incidents, lambda incident: self.inbox.tell(Reviewed(incident)))
         self.delivery = self._delivery()
         self.policy = DeliveryPolicy(*rules_and_channels(site))
@@ -220,6 +224,7 @@ class _Wiring:
             ledger=self.ledger,
             retention=self.stores.retention,
             learned=self.learned,
+            forecasts=self.forecasts,
             reviews=self.reviews,
             on_close=(*close_models, self.delivery.close, self.stores.close, self.lock.release),
         )
@@ -240,6 +245,7 @@ class _Wiring:
             scorers=RuleScorers(
                 vision.words, vision.model_ids.get("encoder", ""), lambda rule: embed_examples(rule, vision, Path())
             ),
+            forecasts=self.foretold,
         )
 
     def _delivery(self) -> DeliveryWorker:
@@ -264,19 +270,22 @@ class _Wiring:
         )
 
     def _verifier(self, reasoner: VlmReasoner | None) -> Verifier:
+        if reasoner is not None:
+            self.metrics.breaker_state.set_function(lambda: reasoner.breaker.state)
         return Verifier(
             self.stores.incidents,
             self.recorder,
             reasoner,
             self.stores.evidence,
             self.site,
-            self.settings.reasoning.workers,
+            most_workers(self.site.models.vlm, self.settings.reasoning),
             self.ledger,
             self.metrics,
             self.clock,
             on_change=self._announce,
             on_rejected_untold=self._withdraw,
             owner=_OWNER,
+            admission=make_admission(self.site.models.vlm, self.settings.reasoning, self.clock),
         )
 
     def _withdraw(self, candidate: Candidate) -> None:
@@ -285,6 +294,7 @@ class _Wiring:
     def _announce(self, change: IncidentChange) -> None:
         self.delivery.wake()
         self.linker.note(change)
+        self.forecasts.note(change)
         if change.incident.awaits_verdict and self.verifier is not None:
             self.verifier.wake()
         self.listener.changed(change)

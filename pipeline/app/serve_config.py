@@ -63,6 +63,8 @@ def serve_config(site: Site, settings: Settings, site_path: str) -> dict[str, An
     `ConfigError` when the settings cannot work together.
     """
     limits = call_limits(settings.cluster, settings.bus)
+    if site.models.strong_vlm != NO_MODEL and not site.models.strong_vlm.startswith("openai:"):
+        raise ConfigError("models.strong_vlm: in a cluster it runs behind a server: openai:URL#model")
     applications = [
         _application(name, deployment, policy, limits, site_path)
         for name, deployment, policy in _deployments(site.models, settings, limits)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pipeline.contracts.alert import Outbox
 from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.forecast import ForecastStore
 from pipeline.contracts.incident import IncidentStore
 from pipeline.contracts.learned import LearnedStore
 from pipeline.contracts.ledger import DecisionStore
@@ -18,6 +19,7 @@ from pipeline.store.coverage import SqlCoverageStore
 from pipeline.store.database import Database
 from pipeline.store.erasure import Eraser
 from pipeline.store.evidence import FsspecEvidenceStore
+from pipeline.store.forecasts import SqlForecastStore
 from pipeline.store.incident_store import SqlIncidentStore
 from pipeline.store.learned import SqlLearnedStore
 from pipeline.store.ledger import SqlDecisionStore
@@ -38,6 +40,7 @@ class Stores:
     evidence: EvidenceStore
     coverage: CoverageStore
     learned: LearnedStore
+    forecasts: ForecastStore
     retention: Retention
     eraser: Eraser
 
@@ -67,6 +70,7 @@ def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
         evidence,
         SqlCoverageStore(database),
         SqlLearnedStore(database),
+        SqlForecastStore(database),
         Retention(database, incidents, evidence, settings.retention),
         Eraser(database, evidence, settings.evidence),
     )

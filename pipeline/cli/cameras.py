@@ -1,4 +1,4 @@
-"""`sightline cameras`: the cameras of a site file, a trial of each, and cameras found on the network."""
+"""`sightline cameras`: the cameras of a site file, a trial of each, cameras found on the network, and scene cards."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pipeline.cli.configuration import JsonOption, SiteArgument, settings_for, start_logging
 from pipeline.cli.output import EXIT_FAILED, counted, out, plain, say_json
+from pipeline.cli.scene_card import describe_camera
 from pipeline.cli.times import read_duration
 from pipeline.contracts.camera import Camera
 from pipeline.errors import ConfigError
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from pipeline.cli.camera_trial import Trial
     from pipeline.ingest.onvif import CameraCard
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, try and find cameras.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, try, find and describe cameras.")
+app.command("describe")(describe_camera)
 
 _PASSWORD_VARIABLE = "SIGHTLINE_ONVIF_PASSWORD"  # noqa: S105 - the name, not a password
 _LOOK: dict[str, Any] = {"box": SIMPLE, "pad_edge": False}
@@ -36,7 +38,7 @@ _OFF_BY_SECONDS = 5.0
 
 @app.callback()
 def cameras() -> None:
-    """List, try and find cameras."""
+    """List, try, find and describe cameras."""
 
 
 @app.command("list")

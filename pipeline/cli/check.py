@@ -119,7 +119,7 @@ def _understood(site: Site) -> dict[str, Any]:
     """The site in short, without secrets."""
     return {
         "site": site.site.model_dump(),
-        "models": site.models.model_dump(exclude={"vlm_api_key"}),
+        "models": site.models.model_dump(exclude={"vlm_api_key", "strong_vlm_api_key"}),
         "cameras": [
             {
                 "id": camera.id,

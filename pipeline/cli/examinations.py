@@ -25,7 +25,7 @@ from pipeline.ingest.capture import PictureWish
 from pipeline.ingest.source import is_live, open_source
 from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
-from pipeline.reasoning.model import load_model
+from pipeline.reasoning.model import load_judge
 from pipeline.settings import IngestSettings, PerceptionSettings, ReasoningSettings, Settings
 from pipeline.site import NO_MODEL, Models, Site
 
@@ -201,8 +201,7 @@ def examine_vlm(models: Models, settings: ReasoningSettings) -> Finding:
     """Load it, or ask its server whether it knows the model."""
     what = f"vision-language model {models.vlm}"
     try:
-        key = models.vlm_api_key.get_secret_value() if models.vlm_api_key else None
-        model = load_model(models.vlm, settings, api_key=key)
+        model = load_judge(models, settings)
         if model is not None:
             try:
                 model.warm_up()

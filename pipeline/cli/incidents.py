@@ -15,10 +15,12 @@ from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
 from pipeline.cli.coverage import unwatched
 from pipeline.cli.output import change_line, counted, err, headline, local_time, out, plain, say_json, wall_clock
+from pipeline.cli.report_words import assessment_lines
 from pipeline.cli.screens import incident_table
 from pipeline.cli.times import read_moment
 from pipeline.clock import SystemClock
 from pipeline.contracts.candidate import Fact
+from pipeline.contracts.forecast import ExpectedKind, ForecastFilter, ForecastSource, KeptForecast, Outcome
 from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus, Link
 from pipeline.errors import ConfigError
 from pipeline.incidents.recorder import IncidentRecorder, Plan
@@ -188,6 +190,8 @@ def _print_whole(stores: Stores, incident: Incident, zone: tzinfo) -> None:
         f"opened {local_time(incident.opened_at, zone)}{closed}{_again(incident, zone)}"
     )
     _section("What was measured", [_fact_line(fact, zone) for fact in incident.candidate.facts])
+    if expected := _expected_lines(stores, incident):
+        _section("What was expected", expected)
     _section("Verdict", _verdict_lines(incident))
     if incident.candidate.condition is None:
         _section("Review", [_review_line(incident, zone)])
@@ -237,19 +241,33 @@ def _fact_line(fact: Fact, zone: tzinfo) -> str:
     return f"{local_time(fact.at, zone, '%H:%M:%S')}  {fact.text}"
 
 
+def _expected_lines(stores: Stores, incident: Incident) -> list[str]:
+    """What was foretold last, by motion and by the model, and what became of it."""
+    kept = stores.forecasts.find(ForecastFilter(incident_id=incident.id))
+    last = {
+        source: max((one.made_at for one in kept if one.source is source), default=None) for source in ForecastSource
+    }
+    return [
+        f"{one.what} {'for' if one.kind == ExpectedKind.STAYS else 'within'} {one.within_seconds:g} s: "
+        f"{one.probability:.0%}; {_outcome(one)}"
+        for one in kept
+        if one.made_at == last[one.source]
+    ]
+
+
+def _outcome(one: KeptForecast) -> str:
+    if one.outcome is None:
+        return "not looked up yet"
+    if one.outcome is Outcome.UNKNOWN:
+        return f"not known: {one.reason}"
+    return "it did" if one.outcome is Outcome.YES else "it did not"
+
+
 def _verdict_lines(incident: Incident) -> list[str]:
     assessment = incident.assessment
     if assessment is None:
         return ["still awaited" if incident.awaits_verdict else "nobody was asked"]
-    sure = f" ({assessment.probability:.0%} yes)" if assessment.probability is not None else ""
-    lines = [f"{assessment.verdict.value}{sure} by {assessment.model_id}: {assessment.reason}"]
-    report = assessment.report
-    if report is not None:
-        lines += [f"in picture {element.frame}: {element.name}" for element in report.elements]
-        lines += [f"in picture {r.frame}: {r.subject} {r.relation} {r.object}" for r in report.relations]
-        lines += [f"likely next: {report.forecast}"] if report.forecast else []
-        lines += [f"advice: {report.advice}"] if report.advice else []
-    return lines
+    return assessment_lines(assessment)
 
 
 def _review_line(incident: Incident, zone: tzinfo) -> str:

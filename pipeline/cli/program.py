@@ -16,7 +16,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli.ask import ask
 from pipeline.cli.backtest import backtest
+from pipeline.cli.budget import budget
 from pipeline.cli.cameras import app as cameras
 from pipeline.cli.channels import app as channels
 from pipeline.cli.channels import replay_dead_letters
@@ -28,11 +30,14 @@ from pipeline.cli.demo import demo
 from pipeline.cli.doctor import doctor
 from pipeline.cli.erase import erase
 from pipeline.cli.eval import evaluate
+from pipeline.cli.forecasts import app as forecasts
 from pipeline.cli.incidents import app as incidents
 from pipeline.cli.ingest import ingest
 from pipeline.cli.learn_rules import learn_rules
 from pipeline.cli.learned import app as learned
+from pipeline.cli.mcp import mcp
 from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, plain, say_error
+from pipeline.cli.replay import replay
 from pipeline.cli.reviews import confirm, precision, reject
 from pipeline.cli.run import run
 from pipeline.cli.watch import EPILOG, watch
@@ -40,7 +45,7 @@ from pipeline.cli.why_command import why
 from pipeline.errors import ConfigError, SightlineError
 
 _DEBUG_VARIABLE = "SIGHTLINE_DEBUG"
-_EXTRAS = {"kafka": "cluster", "ray": "cluster", "onvif": "onvif"}
+_EXTRAS = {"kafka": "cluster", "ray": "cluster", "onvif": "onvif", "mcp": "mcp"}
 """Packages that only an extra brings, and which."""
 
 
@@ -119,6 +124,9 @@ app.command()(ingest)
 app.command()(doctor)
 app.command()(why)
 app.command()(coverage)
+app.command()(budget)
+app.command()(ask)
+app.command()(mcp)
 app.command()(erase)
 app.command("eval")(evaluate)
 app.command()(backtest)
@@ -127,7 +135,9 @@ app.add_typer(cameras, name="cameras")
 app.add_typer(cluster, name="cluster")
 for _review_command in (confirm, reject, precision):
     incidents.command()(_review_command)
+incidents.command()(replay)
 app.add_typer(incidents, name="incidents")
+app.add_typer(forecasts, name="forecasts")
 app.add_typer(learned, name="learned")
 app.add_typer(channels, name="channels")
 app.command("replay-dead-letters")(replay_dead_letters)

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.cli.output import TellTime, headline, plain
 from pipeline.cli.pictures import data_uri, shrink
+from pipeline.cli.report_words import removed_lines
 from pipeline.cli.rule_words import rule_in_words
 from pipeline.contracts.candidate import KeyFrame
 from pipeline.contracts.evidence import EvidenceStore
@@ -122,6 +123,7 @@ def incident_card(number: int, incident: Incident, head: ReportHead, evidence: E
         "probability": assessment.probability if assessment else None,
         "model": assessment.model_id if assessment else "",
         "report": report,
+        "removed": removed_lines(assessment) if assessment else [],
         "snapshot": _picture(incident.snapshot_uri, evidence, _SNAPSHOT_SIDE_PX),
         "frames": [_key_frame(numbers.get(key.sequence), key, incident, head, evidence) for key in frames],
     }

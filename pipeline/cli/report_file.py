@@ -42,7 +42,7 @@ def save_report(
         duration_seconds=summary.media_seconds,
         frames_read=summary.frames_read,
         rules=site.rules,
-        models=site.models.model_dump(exclude={"vlm_api_key"}),
+        models=site.models.model_dump(exclude={"vlm_api_key", "strong_vlm_api_key"}),
         version=version("sightline"),
         zone=site.site.zone_info,
         warnings=warnings,

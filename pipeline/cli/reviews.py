@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,10 +13,10 @@ from rich.table import Table
 
 from pipeline.cli.configuration import DataDirOption, JsonOption, SiteOption, kept_data
 from pipeline.cli.incidents import ByOption, IncidentArgument, NoteOption, find_incident, plan_of
-from pipeline.cli.output import change_line, local_time, out, say_json, say_warning, wall_clock
+from pipeline.cli.output import change_line, local_time, out, plain, say_json, say_warning, wall_clock
 from pipeline.cli.times import read_moment
 from pipeline.clock import SystemClock
-from pipeline.contracts.incident import IncidentFilter
+from pipeline.contracts.incident import Incident, IncidentFilter
 from pipeline.errors import ConfigError
 from pipeline.incidents.recorder import IncidentRecorder
 
@@ -90,6 +91,9 @@ def precision(
     camera: Annotated[str | None, typer.Option(help="Only of this camera.")] = None,
     by: Annotated[Literal["day", "week", "all"], typer.Option(help="A row for each so long.")] = "week",
     by_camera: Annotated[bool, typer.Option("--by-camera", help="A row for each camera of a rule too.")] = False,
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="Instead, how far the model's probabilities could be believed.")
+    ] = False,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Opened at or after: 3 days ago …")] = None,
     data_dir: DataDirOption = None,
     site: SiteOption = None,
@@ -97,20 +101,29 @@ def precision(
 ) -> None:
     """Show which share of each rule's alerts people found right, over time.
 
-    Alerts nobody has reviewed say nothing either way: the interval widens the fewer were.
+    Alerts nobody has reviewed say nothing either way: the interval widens the fewer were. With --verdicts, a row for
+    each rule, model and prompt: Brier scores (0 is best, 0.25 is a coin's) of the model's own probability of yes and of
+    the one calibrated by reviews, then how often each range of it was right.
 
     \b
       sightline incidents precision --site site.yaml
+      sightline incidents precision --verdicts --rule climb-fence
       sightline incidents precision --rule climb-fence --by day --since "30 days ago" --json
     """
     from pipeline.evaluation.reviews import precisions
 
     with kept_data(data_dir, site) as (stores, zone):
         moment = read_moment(since, datetime.now(UTC), zone).at if since else None
-        wanted = IncidentFilter(rule_id=rule, camera_id=camera, opened_from=moment, limit=_MOST_INCIDENTS)
+        reviewed = True if verdicts else None
+        wanted = IncidentFilter(
+            rule_id=rule, camera_id=camera, opened_from=moment, is_reviewed=reviewed, limit=_MOST_INCIDENTS
+        )
         found = stores.incidents.find(wanted)
     if len(found) == _MOST_INCIDENTS:
         say_warning(f"only the latest {_MOST_INCIDENTS} incidents are counted")
+    if verdicts:
+        _print_reliabilities(found, as_json=as_json)
+        return
     rows = precisions(found, zone, by, by_camera=by_camera)
     if as_json:
         say_json([_row_json(row) for row in rows])
@@ -118,6 +131,26 @@ def precision(
         out().print(_table(rows, by, zone, by_camera=by_camera))
     else:
         out().print("no incidents")
+
+
+def _print_reliabilities(found: list[Incident], *, as_json: bool) -> None:
+    from pipeline.evaluation.verdicts import reliabilities
+
+    rows = reliabilities(found)
+    if as_json:
+        say_json([asdict(row) for row in rows])
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("rule", "model", "prompt"):
+        table.add_column(name)
+    for name in ("reviewed", "right", "Brier, model's", "calibrated"):
+        table.add_column(name, justify="right")
+    table.add_column("said yes: right of so many")
+    for row in rows:
+        ranges = (f"{one.low:.0%}–{one.high:.0%}: {one.share_right:.0%} of {one.num_verdicts}" for one in row.bins)
+        scores = (str(row.num_verdicts), str(row.num_right), f"{row.brier_raw:.3f}", f"{row.brier:.3f}")
+        table.add_row(row.rule_id, plain(row.model_id), row.prompt_version, *scores, ", ".join(ranges))
+    out().print(table if rows else "no verdict has been reviewed")
 
 
 def _row_json(row: Precision) -> dict[str, Any]:

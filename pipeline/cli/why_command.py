@@ -55,24 +55,31 @@ def why(
     seconds = read_duration(window)
     with kept_data(data_dir, site) as (stores, zone):
         moment = read_moment(at, datetime.now(UTC), zone)
-        start, end = window_around(moment.at, seconds)
-        counts = stores.decisions.between(camera, start, end, rule)
-        question = Question(
-            camera_id=camera,
-            start=start,
-            end=end,
-            zone=zone,
-            counts=counts,
-            incidents=_incidents(stores, camera, rule, start, end),
-            rules=_rules(site, camera, rule),
-            rule_id=rule,
-            blind=_blind(stores, camera, rule, start, end, has_counts=bool(counts)),
-            masked=_masked(site, camera),
-        )
+        question = question_about(stores, zone, site, camera, rule, window_around(moment.at, seconds))
         if as_json:
-            say_json(_for_script(question))
+            say_json(for_script(question))
         else:
             _show(question, zone, moment.note)
+
+
+def question_about(
+    stores: Stores, zone: tzinfo, site: Path | None, camera: str, rule: str | None, window: tuple[datetime, datetime]
+) -> Question:
+    """What was asked of `window` ([start, end), aware), with all that is known of it."""
+    start, end = window
+    counts = stores.decisions.between(camera, start, end, rule)
+    return Question(
+        camera_id=camera,
+        start=start,
+        end=end,
+        zone=zone,
+        counts=counts,
+        incidents=_incidents(stores, camera, rule, start, end),
+        rules=_rules(site, camera, rule),
+        rule_id=rule,
+        blind=_blind(stores, camera, rule, start, end, has_counts=bool(counts)),
+        masked=_masked(site, camera),
+    )
 
 
 def _incidents(stores: Stores, camera: str, rule: str | None, start: datetime, end: datetime) -> list[Incident]:
@@ -130,7 +137,8 @@ def _no_such(kind: str, name: str, known: list[str], path: Path) -> str:
     return f"{path} has no {kind} {name!r} ({hint})"
 
 
-def _for_script(question: Question) -> dict[str, Any]:
+def for_script(question: Question) -> dict[str, Any]:
+    """The question and all that answers it, as JSON."""
     return {
         "camera": question.camera_id,
         "start": question.start.isoformat(),

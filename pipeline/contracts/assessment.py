@@ -8,12 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.rule import Polygon, Rule
-from pipeline.contracts.values import Contract, Fraction, UtcDatetime
+from pipeline.contracts.values import Contract, Fraction, Severity, UtcDatetime
 
 
 class Verdict(StrEnum):
@@ -35,13 +35,73 @@ class Element(Contract):
     """(left, top, right, bottom) as fractions of the picture."""
 
 
+class RelationKind(StrEnum):
+    """How two things can stand to each other: in space, as cause and effect, in what they do."""
+
+    LEFT_OF = "left of"
+    RIGHT_OF = "right of"
+    ABOVE = "above"
+    BELOW = "below"
+    IN_FRONT_OF = "in front of"
+    BEHIND = "behind"
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+    ON = "on"
+    NEXT_TO = "next to"
+    FAR_FROM = "far from"
+    TOWARDS = "towards"
+    AWAY_FROM = "away from"
+    CAUSES = "causes"
+    PREVENTS = "prevents"
+    HOLDS = "holds"
+    CARRIES = "carries"
+    PUTS_DOWN = "puts down"
+    PICKS_UP = "picks up"
+    PUSHES = "pushes"
+    PULLS = "pulls"
+    HITS = "hits"
+    TOUCHES = "touches"
+    FOLLOWS = "follows"
+    LOOKS_AT = "looks at"
+    TALKS_TO = "talks to"
+    GIVES_TO = "gives to"
+    TAKES_FROM = "takes from"
+    RIDES = "rides"
+    DRIVES = "drives"
+    ENTERS = "enters"
+    LEAVES = "leaves"
+    CLIMBS = "climbs"
+    USES = "uses"
+    OTHER = "other"
+
+
 class Relation(Contract):
     """How two things stand to each other."""
 
     subject: Annotated[str, Field(max_length=80)]
+    kind: RelationKind = RelationKind.OTHER
     relation: Annotated[str, Field(max_length=80)]
+    """In the model's own words."""
     object: Annotated[str, Field(max_length=80)]
     frame: int
+
+
+class Action(Contract):
+    """What somebody does, from one key frame to another."""
+
+    who: Annotated[str, Field(max_length=80)]
+    what: Annotated[str, Field(max_length=120)]
+    first_frame: int
+    last_frame: int
+
+
+class Forecast(Contract):
+    """Something that may happen next; whether it did is looked up later."""
+
+    what: Annotated[str, Field(max_length=200)]
+    within_seconds: Annotated[int, Field(ge=1, le=600)]
+    """From the last frame."""
+    probability: Fraction
 
 
 class Report(Contract):
@@ -53,8 +113,44 @@ class Report(Contract):
     """The key frames (from 1) that support the explanation."""
     elements: Annotated[tuple[Element, ...], Field(max_length=8)] = ()
     relations: Annotated[tuple[Relation, ...], Field(max_length=8)] = ()
+    actions: Annotated[tuple[Action, ...], Field(max_length=8)] = ()
+    severity: Severity | None = None
+    """As the model would have it; the incident's is the rule's."""
+    severity_reason: Annotated[str, Field(max_length=200)] = ""
     forecast: Annotated[str, Field(max_length=300)] = ""
+    forecasts: Annotated[tuple[Forecast, ...], Field(max_length=3)] = ()
     advice: Annotated[str, Field(max_length=300)] = ""
+
+
+class RemovedClaim(Contract):
+    """What a report said and its evidence does not bear out."""
+
+    claim: Annotated[str, Field(max_length=300)]
+    reason: Annotated[str, Field(max_length=200)]
+
+
+class Grounding(Contract):
+    """What became of a report's claims when they were checked against the evidence."""
+
+    num_checked: int
+    num_supported: int
+    removed: Annotated[tuple[RemovedClaim, ...], Field(max_length=40)] = ()
+
+
+class Usage(Contract):
+    """What one assessment took."""
+
+    calls: int = 0
+    """Requests to models, those that failed too."""
+    pictures: int = 0
+    input_tokens: int = 0
+    """As the backend counts them; where it does not, estimated."""
+    output_tokens: int = 0
+    is_estimated: bool = False
+    seconds: float = 0.0
+    """Spent waiting for models."""
+    cost: float | None = None
+    """In the currency of `reasoning.price_…`; None without prices."""
 
 
 class Assessment(Contract):
@@ -77,6 +173,74 @@ class Assessment(Contract):
     attempts: int = 0
     raw_answer: str = ""
     """What the model wrote, cut at 20,000 characters: kept for replay, never trusted."""
+    raw_probability: Fraction | None = None
+    """Of `yes` as the model gave it, before this rule's calibration; None where there is none, or no model."""
+    grounding: Grounding | None = None
+    """Of the report; None without one."""
+    usage: Usage | None = None
+    degraded: str = ""
+    """How it was made cheaper than asked for, and why: `4 of 8 pictures: the models are behind`; empty when not."""
+    safety: str = ""
+    """What was done because words in the scene may have driven the answer; empty when nothing was."""
+    context_version: str = ""
+    """Fingerprint of scene card, policy and precedents that were in the prompt."""
+
+
+class SceneCard(Contract):
+    """What a camera looks at, in words: made once by a model or by hand, in the site file or beside it."""
+
+    place: Annotated[str, Field(max_length=300)] = ""
+    """`loading dock of a depot, seen from above the gate`."""
+    normal: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=20)] = ()
+    """What belongs there: `lorries back in between 06:00 and 10:00`."""
+    hazards: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=20)] = ()
+
+    @field_validator("normal", "hazards", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """An earlier incident like this one, and what became of it."""
+
+    incident_id: str
+    at: datetime
+    rule_id: str
+    words: str
+    """What it was, in a line."""
+    outcome: str
+    """`confirmed`, `rejected`, `unverified` by the model; what a person said of it."""
+    is_false_alarm: bool | None
+    """What a person said; None when nobody did."""
+    likeness: float | None
+    """Of what was seen, 0..1; None where it goes by time alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedVerdict:
+    """What a model once said of an incident of the same rule, and what a person said of it: calibration's food."""
+
+    model_id: str
+    prompt_version: str
+    raw_probability: float
+    """Of `yes`, before calibration."""
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What a model is told beside pictures and rule; each part may be empty."""
+
+    scene: SceneCard = field(default_factory=SceneCard)
+    policy: str = ""
+    """The site's words on what matters and what does not."""
+    precedents: tuple[Precedent, ...] = ()
+    questions: tuple[str, ...] = ()
+    """The site's checklist, to go through before judging."""
+    reviewed: tuple[ReviewedVerdict, ...] = ()
+    """Of the same rule, newest first, by all models: not told to the model, its probability is calibrated by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +258,11 @@ class VerificationRequest:
     zones: Mapping[str, Polygon] = field(default_factory=dict)
     timezone: str = "UTC"
     language: str = "en"
+    context: RequestContext = field(default_factory=RequestContext)
+    max_frames: int | None = None
+    """Pictures to look at, fewer than the settings say, when the models are behind; None for the settings'."""
+    wants_report: bool = True
+    """False when a verdict alone must do."""
 
 
 class Reasoner(Protocol):
@@ -135,6 +304,8 @@ class Prompt:
     parts: tuple[TextPart | ImagePart, ...]
     version: str
     """Fingerprint of the template, so that a verdict can be traced to its wording."""
+    severity: Severity = Severity.MEDIUM
+    """Of what is judged: a ladder of models asks a stronger one sooner for what is graver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +317,8 @@ class Answer:
     cannot_tell: float
     """Probabilities that add up to 1; a backend without probabilities gives 1.0 to the word it chose."""
     text: str = ""
+    note: str = ""
+    """What the backend had to do otherwise than it should, such as asking a smaller model; empty when nothing."""
 
 
 class VisionLanguageModel(Protocol):
@@ -156,7 +329,10 @@ class VisionLanguageModel(Protocol):
     `ConfigError` from `warm_up` alone.
     """
 
-    model_id: str
+    @property
+    def model_id(self) -> str:
+        """Its name in verdicts."""
+        ...
 
     def warm_up(self) -> None:
         """Load weights, or ask the server whether it knows the model; `TransientError` when it does not answer."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from pipeline.contracts.assessment import SceneCard
 from pipeline.contracts.health import DEBOUNCE_SECONDS, Condition
 from pipeline.contracts.rule import Line, Polygon
 from pipeline.contracts.values import Contract, Identifier, Seconds
@@ -47,6 +48,8 @@ class Camera(Contract):
     sampling: SamplingLimits = SamplingLimits()
     health: dict[Condition, Seconds | Literal["off"]] = {}
     """How long a condition must last before it is told, or `off`; the rest keep their defaults."""
+    scene: SceneCard | None = None
+    """What it looks at, for the model that judges; `sightline cameras describe` makes one to start from."""
 
     @field_validator("health", mode="before")
     @classmethod

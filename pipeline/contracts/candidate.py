@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from pipeline.contracts.forecast import Course, Expected
 from pipeline.contracts.health import Condition
 from pipeline.contracts.observation import MOVING
 from pipeline.contracts.values import Contract, Fraction, Severity, UtcDatetime, utc_text
@@ -99,6 +100,10 @@ class Candidate(Contract):
     when it is about no single thing, or nobody has looked."""
     novelty: Fraction | None = None
     """How unusual the peak was for this camera: share of its normal that is less so. None while that is not known."""
+    outlook: tuple[Expected, ...] = ()
+    """What its tracks may do next, as of when it was last told; each thing for a few horizons."""
+    courses: tuple[Course, ...] = ()
+    """The ways its tracks are expected to take."""
     repeats: int = 0
     """How often it happened again while the cooldown held, and was merged into this."""
     repeated_at: UtcDatetime | None = None

@@ -122,6 +122,30 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingVerdict:
+    """A verdict that is owed and in nobody's hand."""
+
+    incident_id: str
+    camera_id: str
+    priority: float
+    """The severity's rank, and between whole steps how unusual and how uncertain it is."""
+    since: datetime
+    """Since when it has been owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictQueue:
+    """What awaits a verdict now."""
+
+    heads: tuple[WaitingVerdict, ...]
+    """Of every camera the first by priority and the first by age."""
+    number: int
+    """Of all that wait."""
+    in_hand: int
+    """Being judged, by whoever shares the store."""
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentFilter:
     """Which incidents to list; newest first."""
 
@@ -174,6 +198,15 @@ class IncidentStore(Protocol):
     def claim_verdicts(self, owner: str, lease_seconds: float, limit: int) -> list[Incident]:
         """Take incidents that owe a verdict and are in nobody's hand: the more severe first, then the more unusual,
         then the older."""
+        ...
+
+    def verdict_queue(self, per_camera: int, limit: int) -> VerdictQueue:
+        """Who waits: of each camera the `per_camera` first by priority and by age, `limit` in all, so that no storm
+        on one camera hides the others."""
+        ...
+
+    def take_verdicts(self, owner: str, lease_seconds: float, incident_ids: Sequence[str]) -> list[Incident]:
+        """Take these, as far as they owe a verdict still and are in nobody's hand; in the order given."""
         ...
 
     def renew_verdicts(self, owner: str, incident_ids: Sequence[str], lease_seconds: float) -> None:

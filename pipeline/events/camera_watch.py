@@ -13,11 +13,13 @@ import numpy as np
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.decision import NO_RULE, Decision, DecisionSink, Gate
+from pipeline.contracts.forecast import ForecastSink
 from pipeline.contracts.observation import Observation
 from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError
 from pipeline.events.key_frames import Glimpse, Lookback
 from pipeline.events.learning import CameraLearning
+from pipeline.events.outlook import CameraOutlook
 from pipeline.events.predicates import predicate_for
 from pipeline.events.reading import Predicate
 from pipeline.events.scored import ScoredPredicate, Scorer
@@ -44,6 +46,7 @@ class CameraWatch:
         scorers: Mapping[str, Scorer],
         learning: CameraLearning,
         decisions: DecisionSink,
+        forecasts: ForecastSink,
         *,
         last_alerts: Mapping[tuple[str, str], datetime],
         model_ids: Mapping[str, str],
@@ -51,7 +54,7 @@ class CameraWatch:
         lately: Iterable[Candidate] = (),
     ) -> None:
         _check_places(camera, rules)
-        self._camera, self._timezone, self._decisions = camera, timezone, decisions
+        self._camera, self._timezone, self._decisions, self._forecasts = camera, timezone, decisions, forecasts
         self._scorers, self._learning = scorers, learning
         self._max_gap_seconds = max(settings.max_gap, _HEARTBEATS / camera.sampling.idle_fps)
         self._memory_seconds = settings.track_memory
@@ -110,6 +113,8 @@ class CameraWatch:
         """Forget the past; what it closes."""
         past, self._past = self._past, None
         scene = past.scene if past is not None else None
+        if past is not None:
+            past.outlook.end()
         closed = [candidate for watch in self._watches for candidate in watch.restart(scene)]
         return (*self._take_leftovers(), *closed)
 
@@ -123,7 +128,9 @@ class CameraWatch:
         for rule in self._disabled:
             self._decide(past.scene.observation, Gate.SCHEDULE, "rule disabled", rule.id)
         told = [
-            candidate for watch in self._watches for candidate in watch.see(past.scene, past.measures[watch.rule_id])
+            past.outlook.expect(candidate, past.scene.book)
+            for watch in self._watches
+            for candidate in watch.see(past.scene, past.measures[watch.rule_id])
         ]
         self._learn_normal(past.scene.observation)
         return (*self._take_leftovers(), *told)
@@ -176,7 +183,8 @@ class CameraWatch:
     def _begin(self, moment: Moment, observation: Observation) -> _Past:
         shapes = shapes_of(self._camera, observation.width, observation.height)
         measures = {watch.rule_id: self._measure(watch, shapes) for watch in self._watches}
-        return _Past(moment, observation, shapes, measures, self._memory_seconds)
+        outlook = CameraOutlook(self._camera, shapes, (observation.width, observation.height), self._forecasts)
+        return _Past(moment, observation, shapes, measures, outlook, self._memory_seconds)
 
     def _measure(self, watch: RuleWatch, shapes: Shapes) -> Predicate:
         rule = watch.rule
@@ -194,16 +202,19 @@ class _Past:
         observation: Observation,
         shapes: Shapes,
         measures: Mapping[str, Predicate],
+        outlook: CameraOutlook,
         memory_seconds: float,
     ) -> None:
         self.size = (observation.width, observation.height)
         self.measures = measures
+        self.outlook = outlook
         self.scene = Scene(moment, observation, TrackBook(memory_seconds), shapes.areas, Lookback())
 
     def take_in(self, moment: Moment, observation: Observation, novelty: float | None) -> None:
         """Bring tracks and lookback up to date."""
         self.scene = replace(self.scene, moment=moment, observation=observation, novelty=novelty)
         self.scene.book.update(observation, moment.seconds)
+        self.outlook.see(self.scene.book)
         self.scene.lookback.add(Glimpse.of(observation, moment.seconds))
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.decision import DecisionSink
+from pipeline.contracts.forecast import ForecastSink, NullForecastSink
 from pipeline.contracts.incident import Incident
 from pipeline.contracts.learned import Learned
 from pipeline.contracts.observation import Observation, TextEncoder
@@ -51,6 +52,7 @@ class EventStage:
         lately: Sequence[Candidate] = (),
         learned_of: Callable[[str], Sequence[Learned]] = _nothing_learned,
         scorers: RuleScorers | None = None,
+        forecasts: ForecastSink | None = None,
     ) -> None:
         """`encoder` must be warm: the words of `when:` rules are encoded here, on the caller's thread.
 
@@ -59,12 +61,14 @@ class EventStage:
         `lately`: the candidates of `last_alerts` whose cooldown may still hold; what happens again is merged into them.
         `learned_of` gives what was learned of a camera until now, and of rules whatever the camera; what it raises is
         raised. `scorers` may be shared by stages of one thread; rules with `examples` need some that can look at them.
+        `forecasts` takes what is foretold of candidates, and later what became of it.
         `ConfigError` when a rule needs an encoder, a zone or a line that is not there.
         """
         self._settings = settings
         self._timezone = timezone
         self._encoder_id = model_ids.get("encoder", encoder.model_id if encoder is not None else "")
         self._decisions = decisions
+        self._forecasts = forecasts or NullForecastSink()
         self._model_ids = model_ids
         self._learned_of = learned_of
         self._scorers = scorers or RuleScorers(encoder, self._encoder_id)
@@ -134,6 +138,7 @@ class EventStage:
             scorers,
             learning,
             self._decisions,
+            self._forecasts,
             last_alerts=last_alerts,
             model_ids=self._model_ids,
             known=known,

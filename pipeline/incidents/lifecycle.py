@@ -151,7 +151,10 @@ def _with_known_pictures(candidate: Candidate, incident: Incident) -> Candidate:
     }
     frames = sorted((kept | fresh).values(), key=lambda frame: frame.captured_at)
     appearance = candidate.appearance or incident.candidate.appearance  # looked at once, with the opening
-    return candidate.model_copy(update={"key_frames": tuple(frames), "appearance": appearance})
+    news: dict[str, Any] = {"key_frames": tuple(frames), "appearance": appearance}
+    if not candidate.outlook:  # what is told last foretells nothing: it is over
+        news |= {"outlook": incident.candidate.outlook, "courses": incident.candidate.courses}
+    return candidate.model_copy(update=news)
 
 
 def _new_uris(incident: Incident, snapshot_uri: str, clip_uri: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import httpx
 
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, InvalidMessage, Overloaded, TransientError
-from pipeline.reasoning.retry import RetryAfter
+from pipeline.reasoning.breaker import RetryAfter
+from pipeline.reasoning.retry import request_seconds
 
 MAX_RESPONSE_BYTES = 2_000_000
 MAX_MESSAGE_CHARACTERS = 200
@@ -38,8 +39,7 @@ class JsonHttp:
         headers = {"accept-encoding": "identity"}
         if self._api_key:
             headers["authorization"] = f"Bearer {self._api_key}"
-        timeout = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS))
-        self._client = httpx.Client(headers=headers, timeout=timeout)
+        self._client = httpx.Client(headers=headers)
 
     def get(self, path: str) -> dict[str, Any]:
         """The JSON object at `path`."""
@@ -54,19 +54,21 @@ class JsonHttp:
         self._client.close()
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        until = self._clock.monotonic() + self._timeout_seconds
+        seconds = request_seconds(self._timeout_seconds)
+        until = self._clock.monotonic() + seconds
+        timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
         try:
-            with self._client.stream(method, self._base_url + path, json=body) as response:
-                content = self._read(response, until)
+            with self._client.stream(method, self._base_url + path, json=body, timeout=timeout) as response:
+                content = self._read(response, until, seconds)
         except httpx.TimeoutException as error:
-            raise self._too_slow() from error
+            raise _too_slow(seconds) from error
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if not response.is_success:
             raise self._refused(response, content)
         return _json_object(content)
 
-    def _read(self, response: httpx.Response, until: float) -> bytes:
+    def _read(self, response: httpx.Response, until: float, seconds: float) -> bytes:
         """The body; httpx bounds the wait for each piece, this the sum of them."""
         content = bytearray()
         for chunk in response.iter_bytes():
@@ -74,11 +76,8 @@ class JsonHttp:
             if len(content) > MAX_RESPONSE_BYTES:
                 raise InvalidMessage(f"the model server's answer is larger than {MAX_RESPONSE_BYTES:,} bytes")
             if self._clock.monotonic() > until:
-                raise self._too_slow()
+                raise _too_slow(seconds)
         return bytes(content)
-
-    def _too_slow(self) -> TransientError:
-        return TransientError(f"the model server did not answer within {self._timeout_seconds:g} s")
 
     def _unreachable(self, error: httpx.HTTPError) -> TransientError | InvalidMessage:
         cause = _ssl_cause(error)
@@ -95,10 +94,11 @@ class JsonHttp:
         """The error for a status other than 2xx."""
         status = response.status_code
         said = self._short(_server_message(content))
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            wait = response.headers.get("retry-after", "")
-            message = f"the model server has no room now (429): {said}"
-            return RetryAfter(message, float(wait)) if wait.isascii() and wait.isdigit() else Overloaded(message)
+        wait = response.headers.get("retry-after", "")
+        says_when = wait.isascii() and wait.isdigit()
+        if status == httpx.codes.TOO_MANY_REQUESTS or (status == httpx.codes.SERVICE_UNAVAILABLE and says_when):
+            message = f"the model server has no room now ({status}): {said}"
+            return RetryAfter(message, float(wait)) if says_when else Overloaded(message)
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
             return TransientError(f"the model server failed ({status}): {said}")
         if status in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
@@ -109,6 +109,10 @@ class JsonHttp:
         if self._api_key:
             text = text.replace(self._api_key, "***")
         return " ".join(text.split())[:MAX_MESSAGE_CHARACTERS]
+
+
+def _too_slow(seconds: float) -> TransientError:
+    return TransientError(f"the model server did not answer within {round(seconds, 2):g} s")
 
 
 def _ssl_cause(error: BaseException | None) -> ssl.SSLError | None:

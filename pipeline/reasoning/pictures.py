@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.frame import EncodedFrame
@@ -16,8 +17,10 @@ from pipeline.errors import InvalidMessage
 from pipeline.jpeg import decode, encode_pixels
 
 _YELLOW = (255, 255, 0)
-_JPEG_QUALITY = 90
+JPEG_QUALITY = 90
 _SIDE_PER_LINE_PX = 400
+_THUMBNAIL = (32, 24)
+"""Width and height: a part is 24 px of a picture 768 px wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Picture:
 
     frame: EncodedFrame
     jpeg: bytes
+    looks_like: int | None = None
+    """Number (from 1) of an earlier picture that words can refer to in place of this one."""
 
 
 def choose(frames: Sequence[EncodedFrame], candidate: Candidate, limit: int) -> list[EncodedFrame]:
@@ -48,6 +53,30 @@ def prepare(frames: Sequence[EncodedFrame], zone: Polygon | None, max_side_px: i
     return [Picture(frame, jpeg) for frame, jpeg in drawn if jpeg is not None]
 
 
+def mark_alike(pictures: Sequence[Picture], below: float) -> list[Picture]:
+    """The same, with `looks_like` where no part of a picture differs from the last one without it by `below` grey
+    levels; the last picture is always its own. `below` 0 marks none.
+
+    The parts are the pixels of a thumbnail, so one small thing that moved is enough to keep a picture. As in
+    TimeChat-Online (arXiv:2504.17343) and run-length tokenization (arXiv:2411.05222), but for whole pictures, which
+    every backend can leave out.
+    """
+    marked: list[Picture] = []
+    kept, kept_number = None, 0
+    for number, picture in enumerate(pictures, start=1):
+        small = _thumbnail(picture.jpeg)
+        is_alike = kept is not None and number < len(pictures) and float(np.abs(small - kept).max()) < below
+        if not is_alike:
+            kept, kept_number = small, number
+        marked.append(replace(picture, looks_like=kept_number) if is_alike else picture)
+    return marked
+
+
+def _thumbnail(jpeg: bytes) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(decode(jpeg), cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
 def _prepare(jpeg: bytes, zone: Polygon | None, max_side_px: int) -> bytes | None:
     try:
         pixels = decode(jpeg)
@@ -60,7 +89,7 @@ def _prepare(jpeg: bytes, zone: Polygon | None, max_side_px: int) -> bytes | Non
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     if zone is not None:
         _outline(pixels, zone)
-    return encode_pixels(pixels, _JPEG_QUALITY)
+    return encode_pixels(pixels, JPEG_QUALITY)
 
 
 def _outline(pixels: Image, zone: Polygon) -> None:

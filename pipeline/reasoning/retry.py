@@ -6,39 +6,44 @@ A small loop of its own, since the waiting must go through a `Clock` and heed a 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import Overloaded, TransientError
-from pipeline.reasoning.breaker import CircuitOpen
+from pipeline.reasoning.breaker import CircuitOpen, RetryAfter
 
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 8.0
+MIN_REQUEST_SECONDS = 0.05
+"""A request that is begun at all gets so long."""
+ASKING_SHARE = 0.9
+"""Of a verdict's deadline; the rest is for keeping and telling what came, so that it is not late by that."""
 
 T = TypeVar("T")
 
+_seconds_left: ContextVar[Callable[[], float] | None] = ContextVar("seconds_left", default=None)
 
-class RetryAfter(Overloaded):
-    """The server has no room now and said for how long."""
 
-    def __init__(self, message: str, seconds: float) -> None:
-        super().__init__(message, seconds)
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+def request_seconds(timeout_seconds: float) -> float:
+    """How long the request that begins now may take: its timeout, or what is left until the caller's deadline."""
+    left = _seconds_left.get()
+    return timeout_seconds if left is None else min(timeout_seconds, max(left(), MIN_REQUEST_SECONDS))
 
 
 def retry(action: Callable[[], T], *, attempts: int, until: float, clock: Clock) -> T:
     """What `action` gives; its last `TransientError` or `Overloaded` once no try is left.
 
     No try starts at or after `until` (on the clock's monotonic scale), and no wait is begun that would end
-    there: it would only delay the answer. An open circuit is not waited for.
+    there: it would only delay the answer. An open circuit is not waited for. Within `action`, `request_seconds`
+    knows what is left.
     """
     for attempt in range(1, attempts + 1):
         try:
-            return action()
+            with _due(until, clock):
+                return action()
         except CircuitOpen:
             raise
         except (TransientError, Overloaded) as error:
@@ -47,6 +52,15 @@ def retry(action: Callable[[], T], *, attempts: int, until: float, clock: Clock)
                 raise
         clock.sleep(wait_seconds)
     raise ValueError(f"expected at least one attempt, got {attempts}")
+
+
+@contextmanager
+def _due(until: float, clock: Clock) -> Iterator[None]:
+    token = _seconds_left.set(lambda: until - clock.monotonic())
+    try:
+        yield
+    finally:
+        _seconds_left.reset(token)
 
 
 def _wait_seconds(attempt: int, error: Exception) -> float:

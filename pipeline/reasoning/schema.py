@@ -3,24 +3,39 @@
 The schema is the contract's, made fit for llguidance and for OpenAI's strict mode: closed, every key required,
 no references, evidence before conclusions (a model writes in key order, so it cites before it claims), frames
 limited to those sent. Boxes are whole thousandths, which vision-language models are trained on and which keeps
-numbers short; `parse_report` turns them into the contract's fractions.
+numbers short, and probabilities whole percent; `parse_report` turns both into the contract's fractions.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.contracts.assessment import Element, Relation, Report
+from pipeline.contracts.assessment import Action, Element, Forecast, Relation, RelationKind, Report
+from pipeline.contracts.values import Contract, Severity
 from pipeline.errors import InvalidMessage
 
-KEY_ORDER = ("frames", "elements", "relations", "title", "explanation", "forecast", "advice")
+KEY_ORDER = (
+    "frames", "elements", "relations", "actions",
+    "title", "explanation", "severity_reason", "severity", "forecasts", "forecast", "advice",
+)  # fmt: skip
 BOX_SCALE = 1000
+PERCENT = 100
+MAX_FORECAST_SECONDS = 600
+"""As the contract bounds it; a model that says "within the hour" means at most this here."""
 MAX_REPORT_CHARACTERS = 50_000
-"""A full report within the contract's bounds has about 5,000."""
+"""A full report within the contract's bounds has about 8,000."""
+
+_ENTRIES: dict[str, type[Contract]] = {
+    "elements": Element,
+    "relations": Relation,
+    "actions": Action,
+    "forecasts": Forecast,
+}
 
 _UNWANTED = {"title", "description", "default"}
 
@@ -33,11 +48,16 @@ def report_schema(num_frames: int) -> dict[str, Any]:
     frame = {"type": "integer", "enum": list(range(1, num_frames + 1))}
     box = {"type": "integer", "minimum": 0, "maximum": BOX_SCALE}
     properties["frames"] |= {"items": frame, "minItems": 1, "maxItems": num_frames}
-    for name in ("elements", "relations"):
-        properties[name]["items"]["properties"]["frame"] = frame
-    properties["elements"]["items"]["properties"]["box"] = {
+    entries = {name: properties[name]["items"]["properties"] for name in _ENTRIES}
+    for name, key in (
+        ("elements", "frame"), ("relations", "frame"), ("actions", "first_frame"), ("actions", "last_frame"),
+    ):  # fmt: skip
+        entries[name][key] = frame
+    entries["elements"]["box"] = {
         "anyOf": [{"type": "array", "items": box, "minItems": 4, "maxItems": 4}, {"type": "null"}]
     }
+    entries["forecasts"]["probability"] = {"type": "integer", "minimum": 0, "maximum": PERCENT}
+    properties["severity"] = {"type": "string", "enum": [each.value for each in Severity]}
     schema["properties"] = {key: properties[key] for key in KEY_ORDER}
     schema["required"] = list(KEY_ORDER)
     return schema
@@ -60,10 +80,11 @@ def _strict(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def parse_report(text: str, num_frames: int) -> Report:
-    """The report in `text`, or `InvalidMessage`: not JSON, cut off, wrong shape, or citing frames not sent.
+    """The report in `text`, or `InvalidMessage`: not JSON, cut off, wrong shape, or proven by frames not sent.
 
     Texts and lists over the contract's bounds are cut and unknown keys ignored (a server that cannot
-    constrain its model overruns them); a box that encloses nothing is left out.
+    constrain its model overruns them); a box that encloses nothing is left out, and a word outside a closed list
+    becomes `other` or none. What single claims cite is left to `grounding`.
     """
     body = _load(text)
     try:
@@ -96,14 +117,41 @@ def _load(text: str) -> dict[str, Any]:
 
 def _tidy(body: Mapping[str, Any]) -> dict[str, Any]:
     tidy = _known(body, Report.model_fields)
-    for name, model in (("elements", Element), ("relations", Relation)):
+    for name, model in _ENTRIES.items():
         entries = tidy.get(name)
         if isinstance(entries, list):
-            tidy[name] = [_known(each, model.model_fields) if isinstance(each, dict) else each for each in entries]
-    for element in tidy["elements"] if isinstance(tidy.get("elements"), list) else ():
-        if isinstance(element, dict):
-            element["box"] = _fractions(element.get("box"))
+            tidy[name] = [_tidy_entry(model, each) if isinstance(each, dict) else each for each in entries]
+    if tidy.get("severity") not in list(Severity):
+        tidy["severity"] = None
     return tidy
+
+
+def _tidy_entry(model: type[Contract], entry: Mapping[str, Any]) -> dict[str, Any]:
+    tidy = _known(entry, model.model_fields)
+    if model is Element:
+        tidy["box"] = _fractions(tidy.get("box"))
+    if model is Relation:
+        return _with_kind(tidy)
+    return _bounded(tidy) if model is Forecast else tidy
+
+
+def _with_kind(relation: dict[str, Any]) -> dict[str, Any]:
+    """A kind that is not in the list is kept as the model's own words for it, where it gave none."""
+    given = relation.get("kind")
+    kind = given if given in list(RelationKind) else RelationKind.OTHER
+    words = given if isinstance(given, str) else kind
+    return {"relation": _cut(words, _bound(Relation.model_fields["relation"]))} | relation | {"kind": kind}
+
+
+def _bounded(forecast: dict[str, Any]) -> dict[str, Any]:
+    """Seconds and probability as the contract takes them; what is no number is left to be refused."""
+    within, probability = forecast.get("within_seconds"), forecast.get("probability")
+    if isinstance(within, int | float) and math.isfinite(within):
+        forecast["within_seconds"] = round(min(max(within, 1), MAX_FORECAST_SECONDS))
+    if isinstance(probability, int | float):
+        is_percent = isinstance(probability, int) or probability > 1
+        forecast["probability"] = probability / PERCENT if is_percent else probability
+    return forecast
 
 
 def _known(body: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +182,6 @@ def _fractions(box: Any) -> list[float] | None:
 def _check_frames(report: Report, num_frames: int) -> None:
     if not report.frames:
         raise InvalidMessage("the report cites no frame")
-    cited = {*report.frames, *(each.frame for each in report.elements), *(each.frame for each in report.relations)}
-    unsent = sorted(number for number in cited if not 1 <= number <= num_frames)
+    unsent = sorted(number for number in set(report.frames) if not 1 <= number <= num_frames)
     if unsent:
         raise InvalidMessage(f"the report cites frames that were not sent: {unsent}; there were {num_frames}")

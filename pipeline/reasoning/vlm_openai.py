@@ -18,6 +18,7 @@ import structlog
 from pipeline.contracts.assessment import Answer, ImagePart, Prompt, TextPart
 from pipeline.errors import ConfigError, InvalidMessage
 from pipeline.reasoning.http import JsonHttp, RefusedRequest
+from pipeline.reasoning.meter import note_tokens
 from pipeline.reasoning.words import WORDS, answer_of_weights, answer_of_word, word_of_answer, word_of_token
 from pipeline.settings import ReasoningSettings
 
@@ -131,7 +132,9 @@ class OpenAiVlm:
         """One completion, asked again without (or with another name for) a parameter the server names as unknown."""
         while True:
             try:
-                return self._http.post("/chat/completions", self._body(prompt, request))
+                body = self._http.post("/chat/completions", self._body(prompt, request))
+                note_tokens(*tokens_used(body))
+                return body
             except RefusedRequest as error:
                 named = {name for name in (_MAX_TOKENS, _TEMPERATURE) if f"'{name}'" in str(error)}
                 if named <= self._unsupported:
@@ -178,6 +181,14 @@ def _choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise InvalidMessage("the model server answered without choices; does the URL speak chat completions?")
     return choices[0]
+
+
+def tokens_used(body: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Tokens read and written, as the server counts them; None for what it does not tell."""
+    usage = body.get("usage")
+    counts = [usage.get(name) if isinstance(usage, dict) else None for name in ("prompt_tokens", "completion_tokens")]
+    read, written = (each if type(each) is int and each >= 0 else None for each in counts)
+    return read, written
 
 
 def _content(body: Mapping[str, Any]) -> str:

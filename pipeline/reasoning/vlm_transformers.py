@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from pipeline.contracts.assessment import Answer, ImagePart, Prompt, TextPart
-from pipeline.errors import ConfigError, InvalidMessage, StageFailed, TransientError
+from pipeline.errors import ConfigError, InvalidMessage, SightlineError, StageFailed, TransientError
 from pipeline.reasoning.grammar import GrammarMask
+from pipeline.reasoning.meter import note_tokens
+from pipeline.reasoning.retry import request_seconds
 from pipeline.reasoning.words import WORDS, answer_of_weights, word_of_token, written_forms
 from pipeline.settings import ReasoningSettings
 
@@ -25,8 +30,14 @@ if TYPE_CHECKING:
     from llguidance import LLTokenizer
 
 
+log = structlog.get_logger()
+
+MAX_BATCH = 8
+"""Verdicts in one forward pass."""
+
+
 class TransformersVlm:
-    """The `VisionLanguageModel` on this machine's processor or GPU; one call at a time."""
+    """The `VisionLanguageModel` on this machine's processor or GPU; one report, or one batch of verdicts, at a time."""
 
     def __init__(self, name: str, settings: ReasoningSettings, *, device: str = "auto") -> None:
         self.model_id = name
@@ -34,6 +45,8 @@ class TransformersVlm:
         self._device = device
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
+        self._waiting: deque[_Call] = deque()
+        self._can_batch = True
 
     def warm_up(self) -> None:
         """Load the model; `ConfigError` says what is missing."""
@@ -42,46 +55,100 @@ class TransformersVlm:
                 self._loaded = _load(self.model_id, self._device)
 
     def verdict(self, prompt: Prompt) -> Answer:
-        """The softmax over the first token of an answer, shared out among the three words."""
-        with self._use() as loaded:
-            inputs = loaded.inputs(prompt, new_tokens=1)
-            output = loaded.generate(inputs, max_new_tokens=1, output_logits=True, return_dict_in_generate=True)
-            probabilities = output.logits[0][0].float().softmax(dim=-1)
-            if not bool(probabilities.isfinite().all()):
-                raise InvalidMessage(f"{self.model_id} gave probabilities that are not numbers")
-            weights = [float(probabilities[loaded.first_tokens[word]].sum()) for word in WORDS]
-            return answer_of_weights(weights, loaded.text(probabilities.argmax()[None]))
+        """The softmax over the first token of an answer, shared out among the three words.
+
+        What other threads asked for while the model was busy is judged in one batch, by whichever of them is next.
+        """
+        call = _Call(prompt)
+        self._waiting.append(call)
+        with self._lock:
+            while call.outcome is None:
+                self._judge_waiting()
+        if isinstance(call.outcome, SightlineError):
+            raise call.outcome
+        answer, num_tokens = call.outcome
+        note_tokens(num_tokens, 1)
+        return answer
+
+    def verdicts(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """Of several prompts in one batch; one that cannot be judged fails all. Raises as `verdict` does."""
+        with self._lock, self._use() as loaded:
+            return [answer for answer, _ in loaded.verdicts(prompts)]
 
     def report(self, prompt: Prompt, schema: Mapping[str, Any]) -> str:
         """JSON under the grammar of `schema`; cut off where the token or time limit ends it."""
         limit = self._settings.max_report_tokens
-        with self._use() as loaded:
-            inputs = loaded.inputs(prompt, new_tokens=limit)
+        with self._lock, self._use() as loaded:
+            inputs = loaded.inputs([prompt], new_tokens=limit)
             tokens = loaded.generate(
                 inputs,
                 max_new_tokens=limit,
-                max_time=self._settings.timeout or None,
+                max_time=request_seconds(self._settings.timeout) or None,
                 logits_processor=[GrammarMask(loaded.grammar_tokenizer, schema)],
             )
-            return loaded.text(tokens[0, inputs["input_ids"].shape[1] :])
+            length = inputs["input_ids"].shape[1]
+            note_tokens(length, tokens.shape[1] - length)
+            return loaded.text(tokens[0, length:])
 
     def close(self) -> None:
         """Forget the model; its memory goes with it."""
         with self._lock:
             self._loaded = None
 
+    def _judge_waiting(self) -> None:
+        """Give the next calls their outcome, in one batch if the model can, else each alone; the lock is held."""
+        calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        try:
+            outcomes = self._judged([call.prompt for call in calls])
+            for call, outcome in zip(calls, outcomes, strict=True):
+                call.outcome = outcome
+        finally:
+            for call in calls:
+                call.outcome = call.outcome or StageFailed(f"{self.model_id} was stopped")
+
+    def _judged(self, prompts: Sequence[Prompt]) -> Sequence[_Outcome]:
+        """One bad prompt, or too little memory for all, must not fail the others: then each is judged alone."""
+        if len(prompts) == 1 or not self._can_batch:
+            return [self._judge_alone(prompt) for prompt in prompts]
+        try:
+            with self._use() as loaded:
+                return loaded.verdicts(prompts)
+        except SightlineError as error:
+            outcomes = [self._judge_alone(prompt) for prompt in prompts]
+            self._can_batch = any(isinstance(each, SightlineError) for each in outcomes)
+            log.warning("a batch failed, its prompts were judged alone", error=str(error), again=self._can_batch)
+            return outcomes
+
+    def _judge_alone(self, prompt: Prompt) -> _Outcome:
+        try:
+            with self._use() as loaded:
+                return loaded.verdicts([prompt])[0]
+        except SightlineError as error:  # the caller's to raise, who may be on another thread
+            return error
+
     @contextmanager
     def _use(self) -> Iterator[_Loaded]:
-        """The model for one call, and what its libraries raise as this project's errors."""
-        with self._lock:
-            if self._loaded is None:
-                raise StageFailed(f"{self.model_id} is not loaded; call warm_up first")
-            try:
-                yield self._loaded
-            except (ValueError, IndexError) as error:
-                raise InvalidMessage(f"{self.model_id} cannot take this prompt: {error}") from error
-            except RuntimeError as error:
-                raise TransientError(f"{self.model_id} failed: {error}") from error
+        """The model, and what its libraries raise as this project's errors; the lock is held."""
+        if self._loaded is None:
+            raise StageFailed(f"{self.model_id} is not loaded; call warm_up first")
+        try:
+            yield self._loaded
+        except (ValueError, IndexError) as error:
+            raise InvalidMessage(f"{self.model_id} cannot take this prompt: {error}") from error
+        except RuntimeError as error:
+            raise TransientError(f"{self.model_id} failed: {error}") from error
+
+
+_Outcome = tuple[Answer, int] | SightlineError
+"""An answer and the tokens of its prompt, or what to raise."""
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A verdict that some thread waits for."""
+
+    prompt: Prompt
+    outcome: _Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +162,32 @@ class _Loaded:
     max_tokens: int | None
     """Prompt and answer together; None when the model does not say."""
 
-    def inputs(self, prompt: Prompt, new_tokens: int) -> Any:
-        """The prompt as tensors on the model's device, floats in its dtype."""
+    def verdicts(self, prompts: Sequence[Prompt]) -> list[tuple[Answer, int]]:
+        """Each prompt's answer, and how many tokens the prompt has."""
+        inputs = self.inputs(prompts, new_tokens=1)
+        output = self.generate(inputs, max_new_tokens=1, output_logits=True, return_dict_in_generate=True)
+        probabilities = output.logits[0].float().softmax(dim=-1)
+        return [
+            (self._answer(row), num_tokens)
+            for row, num_tokens in zip(probabilities, inputs["attention_mask"].sum(dim=1).tolist(), strict=True)
+        ]
+
+    def _answer(self, probabilities: torch.Tensor) -> Answer:
+        """(V,) shares of the first token as an answer."""
+        if not bool(probabilities.isfinite().all()):
+            raise InvalidMessage("the model gave probabilities that are not numbers")
+        weights = [float(probabilities[self.first_tokens[word]].sum()) for word in WORDS]
+        return answer_of_weights(weights, self.text(probabilities.argmax()[None]))
+
+    def inputs(self, prompts: Sequence[Prompt], new_tokens: int) -> Any:
+        """The prompts as tensors on the model's device, padded on the left to one length, floats in its dtype."""
         inputs = self.processor.apply_chat_template(
-            _messages(prompt), tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+            [_messages(prompt) for prompt in prompts],
+            tokenize=True,
+            add_generation_prompt=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
         )
         length = inputs["input_ids"].shape[1]
         if self.max_tokens is not None and length + new_tokens > self.max_tokens:
@@ -140,6 +229,7 @@ def _load(name: str, device: str) -> _Loaded:
     dtype = torch.float32 if place == "cpu" else torch.bfloat16
     with _loading(name):
         processor = transformers.AutoProcessor.from_pretrained(name)
+        processor.tokenizer.padding_side = "left"  # the answer begins where every prompt of a batch ends
         _check_chat_template(name, processor)
         model = transformers.AutoModelForImageTextToText.from_pretrained(name, dtype=dtype).to(place).eval()
         end_tokens = model.generation_config.eos_token_id or processor.tokenizer.eos_token_id

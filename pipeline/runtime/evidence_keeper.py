@@ -17,6 +17,7 @@ import structlog
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate, CandidateState, KeyFrame
 from pipeline.contracts.evidence import EvidenceStore, evidence_folder
+from pipeline.contracts.forecast import Course, Expected, most_telling
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.rule import Rule
 from pipeline.contracts.values import Box, pack_vector, utc_text
@@ -145,12 +146,15 @@ class EvidenceKeeper:
         picture = frames.get(peak.sequence) if peak else None
         if peak is None or picture is None:
             return ""
+        courses = _courses(candidate, peak)
         used = {(kind, name) for kind, _, name in rule.names_used} if rule else set()
+        used |= {(kind, one.target) for _, one in courses if one is not None for kind in ("zone", "line")}
         zones = {name: zone for name, zone in (camera.zones if camera else {}).items() if ("zone", name) in used}
         lines = {name: line for name, line in (camera.lines if camera else {}).items() if ("line", name) in used}
         caption = f"{candidate.camera_id}  {candidate.rule_id}  {utc_text(peak.captured_at)}"
         try:
-            drawn = annotate(picture.jpeg, peak.regions, zones, lines, caption)
+            ways = [(course, one.words if one is not None else "") for course, one in courses]
+            drawn = annotate(picture.jpeg, peak.regions, zones, lines, caption, ways)
         except InvalidMessage as error:
             log.warning("snapshot not drawn", incident=candidate.id, error=str(error))
             return ""
@@ -216,6 +220,15 @@ def _appearance(candidate: Candidate, frames: Mapping[int, EncodedFrame | None])
     except InvalidMessage as error:
         log.warning("what a thing looks like is not known", incident=candidate.id, error=str(error))
         return ""
+
+
+def _courses(candidate: Candidate, peak: KeyFrame) -> list[tuple[Course, Expected | None]]:
+    """The ways that begin in that picture, each with the most telling thing that is expected of its track."""
+    return [
+        (course, most_telling([one for one in candidate.outlook if one.track_id == course.track_id]))
+        for course in candidate.courses
+        if abs(course.made_at - peak.captured_at) <= _SAME_MOMENT
+    ]
 
 
 def _picture(ring: FrameRing, key: KeyFrame) -> EncodedFrame | None:

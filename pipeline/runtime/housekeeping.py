@@ -19,14 +19,15 @@ from pipeline.store.retention import Cleared, Retention
 from pipeline.telemetry import FaultLog, Metrics
 
 log = structlog.get_logger()
+_KEPT = ("the ledger", "the coverage", "what is learned", "the forecasts")
 _ROUND_SECONDS = 1.0
 _COUNT_SECONDS = 10.0
 """Counting all deliveries ever made costs more every month."""
 
 
 class Housekeeping:
-    """Flushes ledger, coverage and what is learned every second; with an outbox, counts its deliveries every ten.
-    `run` is a thread's body.
+    """Flushes ledger, coverage, forecasts and what is learned every second; with an outbox, counts its deliveries every
+    ten. `run` is a thread's body.
 
     With a retention, clears away a little every second from the start on until nothing is left to clear, and again
     every `retention.every`. Any number of processes may: what one has deleted, the others do not find.
@@ -42,6 +43,7 @@ class Housekeeping:
         coverage: CoverageBook | None = None,
         retention: Retention | None = None,
         learned: LearnedBook | None = None,
+        forecasts: Callable[[], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._metrics = metrics
@@ -50,9 +52,10 @@ class Housekeeping:
         self._coverage = coverage
         self._retention = retention
         self._learned = learned
+        self._forecasts = forecasts
         self._next_count = self._next_clearing = clock.monotonic()
         self._cleared = Cleared()
-        self._faults = {name: FaultLog(name) for name in ("the ledger", "the coverage", "what is learned")}
+        self._faults = {name: FaultLog(name) for name in _KEPT}
         self._faults["what is too old"] = FaultLog("what is too old", done="deleted")
 
     def run(self, stop: threading.Event) -> None:
@@ -71,6 +74,8 @@ class Housekeeping:
             self._try("the coverage", self._coverage.flush)
         if self._learned is not None:
             self._try("what is learned", self._learned.flush)
+        if self._forecasts is not None:
+            self._try("the forecasts", self._forecasts)
 
     def _try(self, what: str, work: Callable[[], object]) -> None:
         try:

@@ -26,10 +26,13 @@ from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.decision import DecisionSink
 from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.forecast import ForecastStore
 from pipeline.contracts.incident import IncidentChange, IncidentStore
 from pipeline.errors import InvalidMessage, TransientError
 from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.reasoning.budget import Admission
 from pipeline.runtime.absence import AbsenceWatch
+from pipeline.runtime.forecasts import ForecastBook, ForecastDesk
 from pipeline.runtime.housekeeping import Housekeeping
 from pipeline.runtime.incident_note import incident_decision
 from pipeline.runtime.linker import Linker
@@ -70,15 +73,17 @@ class ReasonerService:
         ledger: Ledger,
         *,
         coverage: CoverageStore,
+        forecasts: ForecastStore | None = None,
         live_cameras: Collection[str],
         workers: int,
         metrics: Metrics,
         clock: Clock,
         linking: LinkingSettings,
+        admission: Admission | None = None,
         on_close: Sequence[Callable[[], None]] = (),
     ) -> None:
-        """`live_cameras`: those whose absence is told; `workers`: verdicts at the same time. `reasoner` is closed here;
-        `on_close` is called in order at the end."""
+        """`live_cameras`: those whose absence is told; `workers`: verdicts at the same time, at most. `reasoner` is
+        closed here; `on_close` is called in order at the end."""
         self._incidents = incidents
         self._reasoner = reasoner
         self._clock = clock
@@ -87,13 +92,20 @@ class ReasonerService:
         self._workers: list[Worker] = []
         self._publisher = bus.publisher()
         self._relay = Relay(incidents, self._publisher, metrics, clock)
-        self._housekeeping = Housekeeping(ledger, metrics, clock)
+        self._forecasts: ForecastDesk | None = None
+        if forecasts is not None:
+            book = ForecastBook(forecasts, metrics, clock)
+            self._forecasts = ForecastDesk(forecasts, incidents, site, book, clock)
+        self._housekeeping = Housekeeping(
+            ledger, metrics, clock, forecasts=self._forecasts.keep if self._forecasts is not None else None
+        )
         dead_letters = DeadLetters(self._publisher, clock, bus.settings.max_message_bytes)
         self._verifier = Verifier(
             incidents, recorder, reasoner, evidence, site, workers, ledger, metrics, clock,
-            on_change=lambda _: self._relay.wake(),
+            on_change=self._judged,
             on_rejected_untold=lambda _: None,  # Watchers find these by themselves: see `withdrawals`.
             owner=unique_name(),
+            admission=admission,
         )  # fmt: skip
         self._intake = CandidateIntake(
             recorder, site, dead_letters, has_reasoner=reasoner is not None,
@@ -168,6 +180,11 @@ class ReasonerService:
         self._linker.note(change)
         if change.incident.awaits_verdict:
             self._verifier.wake()
+
+    def _judged(self, change: IncidentChange) -> None:
+        self._relay.wake()
+        if self._forecasts is not None:
+            self._forecasts.note(change)
 
 
 class CandidateIntake:

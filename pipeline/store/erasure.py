@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import Incident
@@ -22,7 +22,7 @@ from pipeline.contracts.values import Contract, UtcDatetime
 from pipeline.settings import EvidenceSettings
 from pipeline.store.database import Database
 from pipeline.store.retention import delete_evidence, delete_incidents, delete_strays
-from pipeline.store.tables import coverage, decisions, erasures, incidents
+from pipeline.store.tables import coverage, decisions, erasures, forecasts, incidents
 
 _BATCH = 100
 _MINUTE = timedelta(minutes=1)
@@ -138,7 +138,11 @@ class Eraser:
             coverage.c.start_at < end,
             coverage.c.detail != "",
         )
+        of_forecasts = delete(forecasts).where(
+            forecasts.c.camera_id == camera_id, forecasts.c.made_at >= start, forecasts.c.made_at < end
+        )
         with self._database.writing() as connection:
+            connection.execute(of_forecasts)
             return sum(connection.execute(query.values(detail="")).rowcount for query in (of_minutes, of_coverage))
 
 

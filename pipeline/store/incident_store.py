@@ -6,10 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, case, func, insert, select, tuple_, update
 
 from pipeline.contracts.alert import Delivery, Owed
-from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter, IncidentStatus, Link
+from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.incident import (
+    Incident,
+    IncidentChange,
+    IncidentFilter,
+    IncidentStatus,
+    Link,
+    VerdictQueue,
+    WaitingVerdict,
+)
 from pipeline.store.database import Database
 from pipeline.store.lease import Leases, database_now, seconds_from_now
 from pipeline.store.tables import deliveries as delivery_rows
@@ -102,6 +111,32 @@ class SqlIncidentStore:
             if found:
                 _verdicts.take(connection, [row.id for row in found], owner, lease_seconds)
         return [Incident.model_validate_json(row.body) for row in found]
+
+    def verdict_queue(self, per_camera: int, limit: int) -> VerdictQueue:
+        """Who waits: of each camera the first by priority and by age."""
+        ranked = _ranked_by_camera().subquery()
+        row = ranked.c
+        rank = case((row.by_priority < row.by_age, row.by_priority), else_=row.by_age)
+        is_first = (incident_changes.c.incident_id == row.id) & (incident_changes.c.sequence == 1)
+        query = select(row.id, row.camera_id, row.priority, row.number, incident_changes.c.at).select_from(ranked)
+        query = query.join(incident_changes, is_first).where(rank <= per_camera)
+        query = query.order_by(rank, row.priority.desc(), row.id).limit(limit)
+        held = select(func.count()).where(_awaits_verdict, incidents.c.leased_until > database_now())
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+            in_hand = connection.execute(held).scalar_one()
+        heads = tuple(WaitingVerdict(one.id, one.camera_id, one.priority, one.at) for one in found)
+        return VerdictQueue(heads, found[0].number if found else 0, in_hand)
+
+    def take_verdicts(self, owner: str, lease_seconds: float, incident_ids: Sequence[str]) -> list[Incident]:
+        """Take what of these is still free."""
+        query = select(incidents.c.id, incidents.c.body).where(incidents.c.id.in_(incident_ids), _verdicts.is_free())
+        with self._database.writing() as connection:
+            found = connection.execute(query.with_for_update(skip_locked=True)).all()
+            if found:
+                _verdicts.take(connection, [row.id for row in found], owner, lease_seconds)
+        taken = {row.id: Incident.model_validate_json(row.body) for row in found}
+        return [taken[incident_id] for incident_id in incident_ids if incident_id in taken]
 
     def renew_verdicts(self, owner: str, incident_ids: Sequence[str], lease_seconds: float) -> None:
         """Prolong what of these is still in the owner's hand."""
@@ -217,8 +252,30 @@ def _incident_row(incident: Incident) -> dict[str, Any]:
 
 
 def _priority(incident: Incident) -> float:
-    """Severity counts in whole steps, how unusual it is between them."""
-    return incident.severity.rank + (incident.candidate.novelty or 0.0) / 2
+    """Severity counts in whole steps; between them how unusual it is, then how uncertain."""
+    candidate = incident.candidate
+    return incident.severity.rank + (candidate.novelty or 0.0) / 2 + _uncertainty(candidate) / 4
+
+
+def _uncertainty(candidate: Candidate) -> float:
+    """1 at the threshold, where a verdict is worth most, 0 at the best score; half of what only holds or does not."""
+    room = 1.0 - candidate.threshold
+    return min(max((1.0 - candidate.peak_score) / room, 0.0), 1.0) if room > 0 else 0.5
+
+
+def _ranked_by_camera() -> Select[Any, Any, Any, int, Any, Any]:
+    """What is owed and free, each with its places on its camera and the number of all."""
+    row = incidents.c
+    return select(
+        row.id,
+        row.camera_id,
+        row.priority,
+        func.count().over().label("number"),
+        func.row_number()
+        .over(partition_by=row.camera_id, order_by=(row.priority.desc(), row.opened_at, row.id))
+        .label("by_priority"),
+        func.row_number().over(partition_by=row.camera_id, order_by=(row.opened_at, row.id)).label("by_age"),
+    ).where(_verdicts.is_free())
 
 
 def _change_row(change: IncidentChange) -> dict[str, Any]:

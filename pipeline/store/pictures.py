@@ -21,6 +21,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from pipeline.contracts.candidate import SeenRegion
+from pipeline.contracts.forecast import Course
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.rule import Line, Polygon
 from pipeline.errors import InvalidMessage, TransientError
@@ -42,6 +43,8 @@ _LINE = sv.Color.from_hex("#ff6b6b")
 _PALETTE = sv.ColorPalette.from_hex(["#4dd4ff", "#8ce99a", "#ff8cc6", "#ffa94d", "#b197fc", "#e9fac8"])
 """Light, so that dark words on them can be read."""
 
+_FAN_OPACITY = 0.18
+
 _CLIP_LONG_SIDE_PX = 1280
 _CLIP_TIME_BASE = Fraction(1, 1000)
 _CLIP_OPTIONS = {"preset": "veryfast", "crf": "24", "bf": "0"}
@@ -54,13 +57,19 @@ def annotate(
     zones: Mapping[str, Polygon],
     lines: Mapping[str, Line],
     caption: str,
+    courses: Sequence[tuple[Course, str]] = (),
 ) -> bytes:
-    """A JPEG with zones, lines and regions drawn on it, and the caption on a bar beneath."""
+    """A JPEG with zones, lines and regions drawn on it, and the caption on a bar beneath.
+
+    `courses`: the ways that tracks are expected to take, with the words that stand at their ends.
+    """
     picture, scale = _readable_size(decode_bgr(jpeg))
     for zone, polygon in zones.items():
         _draw_zone(picture, zone, polygon)
     for line, (start, end) in lines.items():
         _draw_line(picture, line, start, end)
+    for course, words in courses:
+        _draw_course(picture, course, words, scale)
     _draw_regions(picture, regions, scale)
     return encode_bgr(_with_caption(picture, caption), _JPEG_QUALITY)
 
@@ -162,6 +171,27 @@ def _draw_corners(picture: _Bgr, region: sv.Detections, colour: NDArray[np.int64
     for palette, stroke_px in ((_INK, thickness + 2), (_PALETTE, thickness)):
         corner = sv.BoxCornerAnnotator(palette, stroke_px, corner_px)
         corner.annotate(picture, region, custom_color_lookup=colour)
+
+
+def _draw_course(picture: _Bgr, course: Course, words: str, scale: NDArray[np.float64]) -> None:
+    """A fan as wide as the uncertainty, light over the picture; the expected way on it, dotted once a second."""
+    colour = _PALETTE.by_idx(course.track_id % len(_PALETTE.colors))
+    places = np.rint([np.array((point.x, point.y)) * scale for point in course.points]).astype(np.int64)
+    spreads = [max(round(point.spread_px * float(scale.mean())), 1) for point in course.points]
+    fan = picture.copy()
+    for place, spread_px in zip(places, spreads, strict=True):
+        cv2.circle(fan, _as_point(place), min(spread_px, max(picture.shape)), colour.as_bgr(), -1, cv2.LINE_AA)
+    cv2.addWeighted(fan, _FAN_OPACITY, picture, 1 - _FAN_OPACITY, 0, dst=picture)
+    cv2.polylines(picture, [places.astype(np.int32)], False, _INK.as_bgr(), 3, cv2.LINE_AA)
+    for place in places[1:]:
+        cv2.circle(picture, _as_point(place), 5, _INK.as_bgr(), -1, cv2.LINE_AA)
+        cv2.circle(picture, _as_point(place), 3, colour.as_bgr(), -1, cv2.LINE_AA)
+    if words:
+        _draw_name(picture, words, places[-1], colour)
+
+
+def _as_point(place: NDArray[np.int64]) -> tuple[int, int]:
+    return int(place[0]), int(place[1])
 
 
 def _label(region: SeenRegion) -> str:

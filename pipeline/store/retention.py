@@ -18,7 +18,15 @@ from pipeline.contracts.evidence import EvidenceStore, evidence_folder
 from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStore
 from pipeline.settings import RetentionSettings
 from pipeline.store.database import Database
-from pipeline.store.tables import coverage, decisions, deliveries, incident_changes, incident_links, incidents
+from pipeline.store.tables import (
+    coverage,
+    decisions,
+    deliveries,
+    forecasts,
+    incident_changes,
+    incident_links,
+    incidents,
+)
 
 _INCIDENTS_A_STEP = 20
 """Each may have a folder of evidence in an object store: some hundred milliseconds."""
@@ -178,6 +186,7 @@ def delete_incidents(connection: Connection, ids: Sequence[str]) -> tuple[int, i
     num_changes = connection.execute(delete(incident_changes).where(incident_changes.c.incident_id.in_(ids))).rowcount
     links = incident_links.c
     connection.execute(delete(incident_links).where(links.incident_id.in_(ids) | links.other_id.in_(ids)))
+    connection.execute(delete(forecasts).where(forecasts.c.incident_id.in_(ids)))
     connection.execute(delete(incidents).where(incidents.c.id.in_(ids)))
     return num_changes, num_deliveries
 

@@ -178,6 +178,31 @@ learned = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+forecasts = Table(
+    "forecasts",
+    metadata,
+    # Without a foreign key: a watcher may keep a forecast before its incident is stored by another process.
+    Column("id", Text, primary_key=True),
+    Column("incident_id", Text, nullable=False),
+    Column("camera_id", Text, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("track_id", Integer),
+    Column("what", FreeText, nullable=False),
+    Column("within_seconds", Float, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("outcome", Text),
+    Column("reason", FreeText, nullable=False),
+    Column("checked_at", Moment),
+    Column("kept_at", Moment, nullable=False),
+    Index("forecasts_by_camera", "camera_id", "rule_id", "made_at"),
+    Index("forecasts_by_incident", "incident_id"),
+    Index("forecasts_to_check", "source", "outcome", "kept_at"),
+)
+
 erasures = Table(
     "erasures",
     metadata,

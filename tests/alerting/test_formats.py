@@ -11,6 +11,8 @@ import pytest
 from pipeline.alerting.failure import DeliveryError
 from pipeline.alerting.formats import FORMATS, write_message
 from pipeline.alerting.wording import Telling
+from pipeline.contracts.assessment import Grounding, RemovedClaim
+from pipeline.contracts.forecast import Expected, ExpectedKind
 from pipeline.contracts.incident import IncidentChange
 from pipeline.contracts.values import Severity
 from tests.support.alerting import OPENED_AT, make_candidate, make_change, make_channel, make_report
@@ -52,7 +54,7 @@ def test_the_envelope_is_a_cloud_event() -> None:
 def test_the_data_tells_what_happened_and_why() -> None:
     """A receiver gets status, times, facts, verdict, evidence and the models behind them."""
     data = write(make_change("confirmed", sequence=2))["data"]
-    del data["report"], data["headline"]
+    del data["report"], data["headline"], data["grounding"]
     assert data == {
         "test": False,
         "site": "depot-7",
@@ -85,6 +87,7 @@ def test_the_data_tells_what_happened_and_why() -> None:
                 "unit": "s",
             }
         ],
+        "expected": [],
         "verdict": {
             "verdict": "confirmed",
             "probability": 0.93,
@@ -112,6 +115,36 @@ def test_the_report_keeps_frames_boxes_relations_and_forecast() -> None:
     report = write(make_change("confirmed"))["data"]["report"]
     assert report == make_report().model_dump(mode="json")
     assert report["elements"] == [{"name": "person", "frame": 1, "box": [0.1, 0.2, 0.3, 0.4]}]
+
+
+def test_what_was_removed_from_a_report_goes_out_with_it() -> None:
+    """Machines get each claim with its reason, people how many there were."""
+    removed = RemovedClaim(claim="dog in picture 1", reason="there is nothing in its box in picture 1")
+    grounding = Grounding(num_checked=3, num_supported=2, removed=(removed,))
+    assessment = make_change("confirmed").incident.assessment
+    assert assessment is not None
+    change = make_change("confirmed", assessment=assessment.model_copy(update={"grounding": grounding}))
+    assert write(change)["data"]["grounding"] == grounding.model_dump(mode="json")
+    (alert,) = write(change, "alertmanager")
+    assert alert["annotations"]["checked"] == "3 claims, 1 without support removed"
+
+
+def test_what_is_expected_goes_out_with_it() -> None:
+    """Of each thing the most telling horizon, the soonest that is more likely than not."""
+    told = [
+        Expected(
+            kind=ExpectedKind.ENTERS,
+            target="dock",
+            track_id=7,
+            what="person 7 enters dock",
+            within_seconds=seconds,
+            probability=probability,
+            made_at=OPENED_AT,
+        )
+        for seconds, probability in ((2, 0.3), (5, 0.7), (10, 0.9))
+    ]
+    (expected,) = write(make_change("confirmed", candidate=make_candidate(outlook=told)))["data"]["expected"]
+    assert (expected["what"], expected["within_seconds"], expected["probability"]) == ("person 7 enters dock", 5.0, 0.7)
 
 
 def test_a_provisional_alert_says_what_was_measured() -> None:
@@ -149,7 +182,7 @@ def test_slack_gets_blocks() -> None:
     assert context["type"] == "context"
     assert context["elements"][0]["text"] == (
         "Site: depot-7 · Camera: gate-north · Rule: climb-fence · Severity: high · Since: 2026-01-01 22:14:03 CET"
-        " · Probability: 93% · Likely next: They enter the yard. · Advice: Send a guard."
+        " · Probability: 93% · Seen: person (picture 1) · Likely next: They enter the yard. · Advice: Send a guard."
     )
 
 

@@ -58,7 +58,7 @@ def kept(tmp_path: Path) -> Path:
 
 def sightline(*arguments: object) -> tuple[int, str, str]:
     """(exit status, standard output, standard error) of a command."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(argument) for argument in arguments])
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -223,6 +223,18 @@ def test_the_precision_of_rules_is_shown(kept: Path) -> None:
     assert rows == {"loitering": (1, 0, 1, 0.0), "entry": (1, 0, 0, None)}
     _, table, _ = sightline("incidents", "precision", "--data-dir", kept, "--by-camera")
     assert "yard" in table
+
+
+def test_the_reliability_of_verdicts_is_shown(kept: Path) -> None:
+    """Of what a model said and a person reviewed; without such, that is said."""
+    _, nothing, _ = sightline("incidents", "precision", "--verdicts", "--data-dir", kept)
+    assert "no verdict has been reviewed" in nothing
+    sightline("incidents", "reject", LOITERING.id, "--by", "ann", "--data-dir", kept)
+    _, output, _ = sightline("incidents", "precision", "--verdicts", "--data-dir", kept, "--json")
+    (row,) = json.loads(output)
+    assert (row["rule_id"], row["num_verdicts"], row["num_right"]) == ("loitering", 1, 0)
+    _, table, _ = sightline("incidents", "precision", "--verdicts", "--data-dir", kept)
+    assert "80%–100%: 0% of 1" in table
 
 
 def test_trouble_with_a_camera_is_not_judged(kept: Path) -> None:

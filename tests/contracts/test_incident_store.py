@@ -348,3 +348,30 @@ def test_the_graver_and_the_more_unusual_is_judged_first(store: IncidentStore) -
         assert store.commit(change, [])
     claimed = store.claim_verdicts("me", 60.0, 10)
     assert [(one.severity, one.candidate.novelty) for one in claimed] == [kinds[2], kinds[1], kinds[3], kinds[0]]
+
+
+def test_the_queue_shows_every_camera_however_many_one_has(store: IncidentStore) -> None:
+    """Of a storm the first by priority and the first by age, beside the one of a quiet camera; in hand is counted."""
+    for number in range(20):
+        candidate = make_candidate(START + seconds(number), "storm")
+        store.commit(opened(candidate.model_copy(update={"novelty": number / 20})), [])
+    quiet = opened(make_candidate(START + seconds(30), "quiet"))
+    store.commit(quiet, [])
+    queue = store.verdict_queue(1, 10)
+    assert [(head.camera_id, head.since) for head in queue.heads if head.camera_id == "quiet"] == [("quiet", quiet.at)]
+    assert sorted(head.camera_id for head in queue.heads) == ["quiet", "storm", "storm"]
+    assert (queue.number, queue.in_hand) == (21, 0)
+    taken = store.take_verdicts("judge", 60.0, [head.incident_id for head in queue.heads])
+    assert [one.id for one in taken] == [head.incident_id for head in queue.heads]
+    after = store.verdict_queue(1, 10)
+    assert (after.number, after.in_hand) == (18, 3)
+    assert store.take_verdicts("other", 60.0, [taken[0].id]) == []
+
+
+def test_of_equals_the_one_nearer_its_threshold_is_first(store: IncidentStore) -> None:
+    """A verdict is worth most where the score is least sure."""
+    for number, peak in enumerate((0.95, 0.62, 0.8)):
+        candidate = make_candidate(START + seconds(number), f"c{number}")
+        store.commit(opened(candidate.model_copy(update={"peak_score": peak, "threshold": 0.6})), [])
+    claimed = store.claim_verdicts("me", 60.0, 10)
+    assert [one.candidate.peak_score for one in claimed] == [0.62, 0.8, 0.95]

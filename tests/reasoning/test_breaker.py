@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.clock import ManualClock
 from pipeline.errors import InvalidMessage, Overloaded, TransientError
-from pipeline.reasoning.breaker import CircuitBreaker, CircuitOpen
-from pipeline.reasoning.retry import RetryAfter, retry
+from pipeline.reasoning.breaker import BreakerState, CircuitBreaker, CircuitOpen, RetryAfter
+from pipeline.reasoning.retry import request_seconds, retry
 
 
 class Script:
@@ -130,3 +130,42 @@ def test_a_wait_past_the_deadline_is_not_begun() -> None:
     with pytest.raises(Overloaded, match="busy"):
         retry(Script(RetryAfter("busy", 3600)), attempts=3, until=100, clock=clock)
     assert clock.monotonic() == 0
+
+
+def test_its_changes_are_on_record() -> None:
+    """Open, probed, closed again, each with its time."""
+    clock = ManualClock()
+    breaker = _open(clock)
+    clock.advance(20)
+    breaker.call(Script())
+    states = [BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED]
+    assert breaker.changes == list(zip((0.0, 20.0, 20.0), states, strict=True))
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_a_server_that_says_when_is_spared_so_long_within_reason() -> None:
+    """`Retry-After` prolongs the pause, up to ten times the set one."""
+    for asked, spared in ((60, 60.0), (3600, 200.0)):
+        clock = ManualClock()
+        breaker = CircuitBreaker(1, 20.0, clock)
+        with pytest.raises(RetryAfter):
+            breaker.call(Script(RetryAfter("busy", asked)))
+        clock.advance(spared - 1)
+        with pytest.raises(CircuitOpen):
+            breaker.call(Script())
+        clock.advance(1)
+        assert breaker.call(Script()) == "ok"
+
+
+def test_a_request_may_take_what_is_left_until_the_deadline() -> None:
+    """A slow server does not make a verdict late: its timeout shrinks with the time that is left."""
+    clock, seconds = ManualClock(), list[float]()
+
+    def action() -> str:
+        seconds.append(request_seconds(30.0))
+        return "ok"
+
+    retry(action, attempts=1, until=100.0, clock=clock)
+    clock.advance(95)
+    retry(action, attempts=1, until=100.0, clock=clock)
+    assert [*seconds, request_seconds(30.0)] == [30.0, 5.0, 30.0]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.contracts.candidate import KeyFrame
-from pipeline.reasoning.pictures import choose, prepare
+from pipeline.jpeg import encode_pixels
+from pipeline.reasoning.pictures import Picture, choose, mark_alike, prepare
 from tests.support.reasoning import SQUARE, START, frame, jpeg, request
 
 
@@ -73,9 +74,46 @@ def test_pictures_are_scaled_down_and_never_up(width: int, height: int) -> None:
 
 def test_the_zone_is_outlined() -> None:
     """Yellow on the zone's edge, the picture untouched inside and outside of it."""
-    (picture,) = prepare([frame(0, width=200, height=200)], SQUARE, 256)
+    (picture,) = prepare([frame(0, picture=jpeg(200, 200), width=200, height=200)], SQUARE, 256)
     pixels = _decode(picture.jpeg).astype(int)
     blue, green, red = pixels[100, 50]
     assert min(green, red) - blue > 60  # JPEG blurs the colour of a one-pixel line
     assert abs(pixels[100, 100] - 90).max() < 10
     assert abs(pixels[10, 10] - 90).max() < 10
+
+
+def _moments(*places: int | None) -> list[Picture]:
+    """Pictures of a wall with noise; a small thing stands at x = `place` px, or nowhere."""
+    noise, frames = np.random.default_rng(3), []
+    for number, place in enumerate(places):
+        pixels = noise.integers(88, 93, (432, 768, 3), dtype=np.uint8)
+        if place is not None:
+            pixels[200:240, place : place + 12] = 20
+        frames.append(frame(number, picture=encode_pixels(pixels, 90), width=768, height=432))
+    return prepare(frames, None, 768)
+
+
+def test_a_picture_in_which_nothing_moved_is_referred_to() -> None:
+    """It names the last picture that is shown; what moved 12 x 40 px is shown, and the last one always is."""
+    marked = mark_alike(_moments(None, None, 100, 100, 400, 400), 4.0)
+    assert [picture.looks_like for picture in marked] == [None, 1, None, 3, None, None]
+
+
+def test_slow_change_adds_up() -> None:
+    """Each picture is compared with the last one shown, not with its neighbour."""
+    grey = [frame(number, picture=jpeg(value=90 + 2 * number)) for number in range(6)]
+    assert [picture.looks_like for picture in mark_alike(prepare(grey, None, 768), 4.0)] == [
+        None,
+        1,
+        None,
+        3,
+        None,
+        None,
+    ]
+
+
+def test_referring_can_be_switched_off() -> None:
+    """With 0 every picture is its own; one picture and none are, too."""
+    assert mark_alike(_moments(None, None, None), 0.0) == _moments(None, None, None)
+    assert mark_alike(_moments(None), 4.0) == _moments(None)
+    assert mark_alike([], 4.0) == []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import jsonschema
 import pytest
 
 from pipeline.clock import ManualClock
+from pipeline.contracts.assessment import ImagePart, Prompt, TextPart
 from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError, InvalidMessage, StageFailed
 from pipeline.reasoning.reasoner import VlmReasoner
@@ -19,11 +22,12 @@ from pipeline.reasoning.schema import parse_report, report_schema
 from pipeline.reasoning.vlm_transformers import TransformersVlm
 from pipeline.reasoning.words import WORDS, word_of_token
 from pipeline.settings import ReasoningSettings
-from tests.support.reasoning import frame, make_idefics3, make_qwen2_5_vl, prompt, request
+from tests.support.reasoning import frame, make_idefics3, make_internvl, make_qwen2_5_vl, prompt, request
 
 pytestmark = pytest.mark.models
 
 SETTINGS = ReasoningSettings(max_report_tokens=150, timeout=60)
+MAKERS = [make_idefics3, make_qwen2_5_vl, make_internvl]
 SMALL_SCHEMA = {
     "type": "object",
     "properties": {
@@ -35,7 +39,7 @@ SMALL_SCHEMA = {
 }
 
 
-@pytest.fixture(scope="module", params=[make_idefics3, make_qwen2_5_vl], ids=["idefics3", "qwen2_5_vl"])
+@pytest.fixture(scope="module", params=MAKERS, ids=lambda make: make.__name__)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TransformersVlm]:
     folder = tmp_path_factory.mktemp("vlm")
     request.param(folder)
@@ -52,7 +56,7 @@ def _forward(model: TransformersVlm, wanted: Any) -> Any:
     loaded = model._loaded
     assert loaded is not None
     with torch.inference_mode():
-        return loaded.model(**loaded.inputs(wanted, new_tokens=1)).logits[0, -1].softmax(dim=-1)
+        return loaded.model(**loaded.inputs([wanted], new_tokens=1)).logits[0, -1].softmax(dim=-1)
 
 
 def test_first_token_probabilities_are_the_forward_passes(model: TransformersVlm) -> None:
@@ -71,6 +75,28 @@ def test_first_token_probabilities_are_the_forward_passes(model: TransformersVlm
     assert answer.cannot_tell == pytest.approx(shares["cannot"] / total, abs=1e-5)
 
 
+def test_a_batch_gives_what_each_prompt_gives_alone(model: TransformersVlm) -> None:
+    """Prompts of other lengths and numbers of pictures, padded to one length, change nothing."""
+    prompts = [prompt("Is it a dog?", 1), prompt("Is there smoke? " * 9, 3), prompt("否", 2), prompt("No picture", 0)]
+    alone = [model.verdict(each) for each in prompts]
+    for together, single in zip(model.verdicts(prompts), alone, strict=True):
+        assert (together.yes, together.no) == pytest.approx((single.yes, single.no), abs=1e-5)
+
+
+def test_what_is_asked_while_the_model_is_busy_is_judged_together(model: TransformersVlm) -> None:
+    """Each thread gets its own answer, or its own error; one bad prompt fails no other."""
+    garbage = Prompt("a", (ImagePart(b"garbage"), TextPart("b")), "")
+    prompts = [prompt(f"Is it {number}?", 1 + number % 3) for number in range(6)]
+    alone = [model.verdict(each).yes for each in prompts]
+    with ThreadPoolExecutor(7) as pool, model._lock:
+        answers = [pool.submit(model.verdict, each) for each in [*prompts, garbage]]
+        while len(model._waiting) < 7:
+            time.sleep(0.001)
+    assert [answer.result().yes for answer in answers[:6]] == pytest.approx(alone, abs=1e-5)
+    with pytest.raises(InvalidMessage, match="JPEG"):
+        answers[6].result()
+
+
 def test_the_verdict_depends_on_picture_and_words(model: TransformersVlm) -> None:
     """Another question gives other probabilities: the prompt reaches the model."""
     assert model.verdict(prompt("Is there smoke?")) != model.verdict(prompt("Is there a dog?"))
@@ -84,14 +110,18 @@ def test_the_grammar_always_holds(model: TransformersVlm, question: str) -> None
 
 
 def with_short_texts(schema: Any) -> Any:
-    """The same schema with texts of a tenth of the length: random weights may need six tokens for a letter, and which
-    they choose differs from one processor to another."""
+    """The same schema with texts of a tenth of the length and at most two entries in a list: random weights fill what
+    they may, with up to six tokens for a letter."""
     if isinstance(schema, list):
         return [with_short_texts(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     shorter = {key: with_short_texts(value) for key, value in schema.items()}
-    return shorter | {"maxLength": schema["maxLength"] // 10} if "maxLength" in schema else shorter
+    if "maxLength" in schema:
+        shorter["maxLength"] = schema["maxLength"] // 10
+    if schema.get("maxItems", 0) > 2 and "minItems" not in schema:
+        shorter["maxItems"] = 2
+    return shorter
 
 
 def test_a_whole_report_of_random_weights_parses(tmp_path: Path) -> None:
@@ -128,8 +158,6 @@ def test_a_prompt_that_cannot_fit_is_refused(model: TransformersVlm) -> None:
 
 def test_bytes_that_are_no_picture_are_refused(model: TransformersVlm) -> None:
     """One bad picture fails its own prompt alone."""
-    from pipeline.contracts.assessment import ImagePart, Prompt, TextPart
-
     with pytest.raises(InvalidMessage, match="JPEG"):
         model.verdict(Prompt("a", (ImagePart(b"garbage"), TextPart("b")), ""))
 

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.contracts.candidate import SeenRegion
+from pipeline.contracts.forecast import Ahead, Course
 from pipeline.contracts.frame import EncodedFrame
 from pipeline.errors import InvalidMessage
 from pipeline.store.pictures import annotate, encode_clip
@@ -168,3 +169,12 @@ def test_a_clip_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     encode_clip([frame(0)], 5)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_expected_way_is_drawn_with_its_words() -> None:
+    """Along its points, and nowhere else; a way that leads out of the picture is drawn as far as it goes."""
+    points = tuple(Ahead(seconds=n, x=230 + 120 * n, y=220, spread_px=4 + 6 * n) for n in range(6))
+    course = Course(track_id=7, made_at=START, points=points)
+    picture = decoded(annotate(jpeg(), [], {}, {}, "", [(course, "person 7 enters dock within 5 s: 70 %")]))
+    assert np.ptp(picture[200:240, 300:400]) > 60
+    assert np.ptp(picture[20:150, :]) < 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,9 +27,13 @@ SQUARE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
 GOOD_REPORT: dict[str, Any] = {
     "frames": [1, 2],
     "elements": [{"name": "person", "frame": 1, "box": [100, 200, 300, 600]}],
-    "relations": [{"subject": "person", "relation": "on", "object": "fence", "frame": 2}],
+    "relations": [{"subject": "person", "kind": "on", "relation": "on top of", "object": "fence", "frame": 2}],
+    "actions": [{"who": "person", "what": "climbs the fence", "first_frame": 1, "last_frame": 2}],
     "title": "Person on the fence",
     "explanation": "A person climbs the fence.",
+    "severity_reason": "It is night.",
+    "severity": "high",
+    "forecasts": [{"what": "The person will reach the yard.", "within_seconds": 10, "probability": 70}],
     "forecast": "The person will reach the yard.",
     "advice": "Send a guard.",
 }
@@ -41,10 +46,17 @@ def jpeg(width: int = 64, height: int = 48, value: int = 90) -> bytes:
     return buffer.tobytes()
 
 
+def textured(width: int = 64, height: int = 48) -> bytes:
+    """One picture with edges everywhere."""
+    encoded, buffer = cv2.imencode(".jpg", np.indices((height, width, 3)).sum(axis=0).astype(np.uint8) // 4 % 2 * 200)
+    assert encoded
+    return buffer.tobytes()
+
+
 def frame(sequence: int, *, picture: bytes | None = None, width: int = 64, height: int = 48) -> EncodedFrame:
     """The frame `sequence` seconds after `START`."""
     at = START + timedelta(seconds=sequence)
-    return EncodedFrame("gate", sequence, at, float(sequence), width, height, picture or jpeg(width, height))
+    return EncodedFrame("gate", sequence, at, float(sequence), width, height, picture or textured(width, height))
 
 
 def request(
@@ -370,3 +382,45 @@ def make_qwen2_5_vl(folder: Path) -> None:
     images = Qwen2VLImageProcessorPil(patch_size=8, min_pixels=16 * 16, max_pixels=64 * 64)
     Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
     PicturesOnlyProcessor(images, tokenizer, chat_template=tokenizer.chat_template).save_pretrained(folder)
+
+
+def make_internvl(folder: Path) -> None:
+    """A tiny InternVL with random weights; without torchvision, so with a processor of pictures alone."""
+    import torch
+    from transformers import (
+        AutoProcessor,
+        GotOcr2ImageProcessorPil,
+        InternVLConfig,
+        InternVLForConditionalGeneration,
+        InternVLProcessor,
+        ProcessorMixin,
+    )
+
+    class InternPicturesProcessor(InternVLProcessor):
+        def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
+            self.image_seq_length = 4
+            self.image_token = "<image>"
+            self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+            self.start_image_token, self.end_image_token = "<|vision_start|>", "<|vision_end|>"
+            self.multimodal_pattern = re.compile("(?P<image><image>)")
+            ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+    torch.manual_seed(7)
+    tokenizer = _tokenizer("<image>")
+    config = InternVLConfig(
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=4,
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": [32, 32],
+            "patch_size": [8, 8],
+        },
+        text_config={"model_type": "qwen2", "vocab_size": len(tokenizer), **_TEXT_CONFIG},
+    )
+    AutoProcessor.register(InternVLConfig, InternPicturesProcessor, exist_ok=True)
+    images = GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}, crop_to_patches=False)
+    InternVLForConditionalGeneration(config).save_pretrained(folder)
+    InternPicturesProcessor(images, tokenizer, chat_template=tokenizer.chat_template).save_pretrained(folder)

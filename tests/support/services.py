@@ -19,6 +19,7 @@ from pipeline.contracts.bus import CandidateMessage, Record, Topic
 from pipeline.contracts.candidate import Candidate, CandidateState
 from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter, IncidentStatus
 from pipeline.incidents.recorder import IncidentRecorder
+from pipeline.reasoning.budget import make_admission
 from pipeline.reasoning.model import load_model
 from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.alerting import AlertingService
@@ -105,6 +106,7 @@ class Plant:
             metrics=Metrics(),
             clock=clock,
             linking=self.settings.linking,
+            admission=make_admission(self.site.models.vlm, reasoning, clock),
             on_close=[database.close],
         )
         self._closing.callback(service.stop, 2.0)

@@ -17,6 +17,7 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.contracts.bus import CandidateMessage, Partition, PublishedFrame, Record, RecordHandler, StreamEnd, Topic
 from pipeline.contracts.candidate import CandidateState
 from pipeline.contracts.decision import DecisionCount
+from pipeline.contracts.forecast import ForecastStore
 from pipeline.contracts.frame import EncodedFrame, SampledFrame
 from pipeline.contracts.incident import Incident, IncidentFilter
 from pipeline.contracts.learned import Learned, LearnedKind
@@ -315,6 +316,7 @@ class Stand:
     known: KnownIncidents = field(default_factory=KnownIncidents)
     vision: Any = field(default_factory=MovingVision)
     learned: LearnedMemory = field(default_factory=LearnedMemory)
+    forecasts: ForecastStore | None = None
     counts: CountList = field(default_factory=CountList)
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = field(default_factory=SystemClock)
@@ -340,6 +342,7 @@ class Stand:
             ledger=Ledger(self.counts),
             coverage=NoCoverage(),
             learned=self.learned,
+            forecasts=self.forecasts,
         )
 
     @contextmanager

@@ -29,6 +29,7 @@ from pipeline.errors import TransientError
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
+from pipeline.runtime.forecasts import ForecastDesk
 from pipeline.runtime.health import HealthDesk
 from pipeline.runtime.housekeeping import Housekeeping
 from pipeline.runtime.learning import LearnedBook, ReviewDesk
@@ -99,6 +100,7 @@ class LocalParts:
     ledger: Ledger
     retention: Retention
     learned: LearnedBook
+    forecasts: ForecastDesk
     reviews: ReviewDesk
     on_close: tuple[Callable[[], None], ...]
     """Called in order when all is over."""
@@ -120,6 +122,7 @@ class LocalRuntime:
             coverage=parts.coverage,
             retention=parts.retention,
             learned=parts.learned,
+            forecasts=parts.forecasts.keep,
         )
 
     def __enter__(self) -> LocalRuntime:
@@ -168,6 +171,7 @@ class LocalRuntime:
         self._parts.policy.follow(*rules_and_channels(site))
         self._parts.delivery.follow(site.channels)
         self._parts.verifier.follow(site)
+        self._parts.forecasts.follow(site)
         self._parts.watch.follow(site)
         self._parts.desk.follow(site)
         self._parts.crew.follow(site, last_alerts)

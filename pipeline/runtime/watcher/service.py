@@ -24,12 +24,14 @@ from pipeline.clock import Clock
 from pipeline.contracts.bus import Publisher, RecordHandler
 from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.evidence import EvidenceStore
+from pipeline.contracts.forecast import ForecastStore
 from pipeline.contracts.incident import IncidentStore
 from pipeline.contracts.learned import LearnedStore
 from pipeline.contracts.observation import Vision
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Findings
+from pipeline.runtime.forecasts import ForecastBook
 from pipeline.runtime.housekeeping import Housekeeping
 from pipeline.runtime.learning import LearnedBook, ReviewDesk
 from pipeline.runtime.pulse import Pulse, raise_stuck
@@ -79,6 +81,8 @@ class WatcherParts:
     coverage: CoverageStore
     learned: LearnedStore
     retention: Retention | None = None
+    forecasts: ForecastStore | None = None
+    """None: nobody keeps them."""
     on_close: tuple[Callable[[], None], ...] = ()
     """Called in order when all is over."""
 
@@ -101,6 +105,7 @@ class WatcherService:
         self._teller = Teller(parts.publisher, parts.dead_letters, findings, metrics, clock)
         self._calls = VisionCalls(parts.vision, _CALLS_UNDER_WAY, metrics, clock)
         self._learned = LearnedBook(parts.learned)
+        self._forecasts = ForecastBook(parts.forecasts, metrics, clock) if parts.forecasts is not None else None
         self._learning = LearningTurn(lambda: self._park.cameras, self._learned, clock)
         self._reviews = ReviewDesk(parts.incidents, self._learning.review)
         self._decide_loop = DecideLoop(
@@ -125,8 +130,9 @@ class WatcherService:
             self._intake, handover, self._gate, self._calls, parts.settings.cluster, self._stop, self._pulses[0], clock
         )
         self._housekeeping = Housekeeping(
-            parts.ledger, metrics, clock, coverage=self._coverage, retention=parts.retention, learned=self._learned
-        )
+            parts.ledger, metrics, clock, coverage=self._coverage, retention=parts.retention, learned=self._learned,
+            forecasts=self._forecasts.flush if self._forecasts is not None else None,
+        )  # fmt: skip
         self._withdrawals = Withdrawals(parts.incidents, parts.site, self._park.withdraw_alert, clock)
         self._consumer = parts.open_consumer(self._intake)
 
@@ -225,7 +231,14 @@ class WatcherService:
     def _camera_park(self, handover: Handover) -> CameraPark:
         parts = self._parts
         makers = CameraMakers(
-            parts.site, parts.settings, parts.vision, self._learned, self._reviews, parts.ledger, self._metrics
+            parts.site,
+            parts.settings,
+            parts.vision,
+            self._learned,
+            self._reviews,
+            parts.ledger,
+            self._metrics,
+            self._forecasts,
         )
         return CameraPark(makers, handover, self._evidence)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.decision import Decision, DecisionSink
+from pipeline.contracts.forecast import ForecastSink
 from pipeline.contracts.frame import EncodedFrame, SampledFrame
 from pipeline.contracts.incident import Incident
 from pipeline.contracts.learned import Learned
@@ -128,8 +129,10 @@ class CameraMakers:
         reviews: ReviewDesk,
         decisions: DecisionSink,
         metrics: Metrics,
+        forecasts: ForecastSink | None = None,
     ) -> None:
         self.settings = settings
+        self._forecasts = forecasts
         self.skips = SkipMeter(decisions, metrics)
         self.site = site
         self._vision = vision
@@ -158,6 +161,7 @@ class CameraMakers:
             lately=told.lately,
             learned_of=self._learned.load,
             scorers=self._rule_scorers(),
+            forecasts=self._forecasts,
         )
         for incident in self._reviews.known:
             events.review(incident)
