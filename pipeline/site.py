@@ -11,13 +11,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from pipeline.contracts.alert import Channel
@@ -27,8 +25,8 @@ from pipeline.contracts.rule import ANY_OBJECT, Examples, Rule
 from pipeline.contracts.values import Contract, Identifier
 from pipeline.errors import ConfigError, SiteFileError, SiteProblem
 from pipeline.settings import GivenSettings, Settings
+from pipeline.site_document import Document, dotted
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ENCODER_WAYS_OUT = (
     "set models.encoder to a CLIP or SigLIP model (a Hugging Face id or a folder), "
     "or describe the rule with track: instead of when:"
@@ -39,7 +37,6 @@ _SCORED_KINDS = (
     ("examples", "a rule by examples", _ANY_ENCODER),
     ("unusual", "a rule about the unusual", _ANY_ENCODER),
 )
-_MIN_SECRET_LENGTH = 4
 DEFAULT_HEALTH_RULE = Rule(id="camera-health", health=tuple(Condition), verify="none", cooldown=0.0)
 """Tells every channel whatever goes wrong with any camera: nobody has to ask for it."""
 MOTION_DETECTOR = "motion"
@@ -190,7 +187,7 @@ def load_site(path: Path | str, environment: Mapping[str, str] | None = None) ->
 
 def parse_site(text: str, name: str, environment: Mapping[str, str]) -> Site:
     """The same from text; `name` stands for the file in messages."""
-    document = _Document(text, name, environment)
+    document = Document(text, name, environment)
     try:
         site = Site.model_validate(document.value)
     except ValidationError as error:
@@ -256,105 +253,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"cannot read the site file {path}: {error}") from error
 
 
-class _Document:
-    """YAML as plain values, with the line of every path and `${NAME}` filled in."""
-
-    def __init__(self, text: str, name: str, environment: Mapping[str, str]) -> None:
-        self.name = name
-        self.problems: list[SiteProblem] = []
-        self._lines: dict[tuple[str | int, ...], int] = {}
-        self._environment = environment
-        self._filled: dict[str, str] = {}
-        """Value to `${NAME}`, for every variable filled in."""
-        try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-            if root is None:
-                raise SiteFileError(name, (SiteProblem(0, "file", "expected cameras and rules, got an empty file"),))
-            self.value = self._build(root, ())
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 0
-            raise SiteFileError(name, (SiteProblem(line, "YAML", str(getattr(error, "problem", error))),)) from error
-        except RecursionError:
-            problem = SiteProblem(0, "YAML", "nested too deeply, or an *alias that contains itself")
-            raise SiteFileError(name, (problem,)) from None
-        if not isinstance(self.value, dict):
-            raise SiteFileError(name, (SiteProblem(1, "file", "expected keys such as cameras: and rules:"),))
-
-    def line(self, path: Iterable[str | int]) -> int:
-        """Line of the nearest known ancestor of `path`."""
-        keys = tuple(path)
-        while keys and keys not in self._lines:
-            keys = keys[:-1]
-        return self._lines.get(keys, 0)
-
-    def without_secrets(self, problem: SiteProblem) -> SiteProblem:
-        """The problem with what came from the environment shown as `${NAME}`."""
-        message = problem.message
-        for value in sorted(self._filled, key=len, reverse=True):
-            message = message.replace(value, self._filled[value])
-        return replace(problem, message=message)
-
-    def _build(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
-        self._lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return self._build_mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._build(child, (*path, index)) for index, child in enumerate(node.value)]
-        return self._scalar(node, path)
-
-    def _build_mapping(self, node: yaml.MappingNode, path: tuple[str | int, ...]) -> dict[str, Any]:
-        built: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            line = key_node.start_mark.line + 1
-            if key in built:
-                self.problems.append(SiteProblem(line, _dotted((*path, key)), "the same key stands here twice"))
-            self._lines[(*path, key)] = line
-            built[key] = self._build(value_node, (*path, key))
-        return built
-
-    def _scalar(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
-        try:
-            value = yaml.SafeLoader("").construct_object(node, deep=True)
-        except ValueError as error:  # what looks like a date and is none: 2026-13-45
-            self.problems.append(SiteProblem(self.line(path), _dotted(path), f"{error}, got {node.value}"))
-            value = node.value
-        # YAML 1.1 reads 22:00 as a number to the base of 60.
-        if "schedule" in path[-2:] and isinstance(value, int):
-            value = node.value
-        return self._fill(value, path) if isinstance(value, str) else value
-
-    def _fill(self, text: str, path: tuple[str | int, ...]) -> str:
-        def value_of(match: re.Match[str]) -> str:
-            name = match.group(1)
-            if name in self._environment:
-                value = self._environment[name]
-                if len(value) >= _MIN_SECRET_LENGTH:
-                    self._filled[value] = match.group(0)
-                return value
-            near = difflib.get_close_matches(name, list(self._environment), n=1)
-            self.problems.append(
-                SiteProblem(
-                    self.line(path),
-                    _dotted(path),
-                    f"the environment variable {name} is not set",
-                    f"did you mean {near[0]}?" if near else f"export {name}=… before starting",
-                )
-            )
-            return f"unset-{name}"
-
-        return _VARIABLE.sub(value_of, text)
-
-
-def _dotted(path: Iterable[str | int]) -> str:
-    text = ""
-    for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
-    return text or "file"
-
-
-def _from_pydantic(error: ValidationError, document: _Document, root: type[BaseModel]) -> list[SiteProblem]:
+def _from_pydantic(error: ValidationError, document: Document, root: type[BaseModel]) -> list[SiteProblem]:
     problems = []
     items = error.errors()
     for item in items:
@@ -379,7 +278,7 @@ def _from_pydantic(error: ValidationError, document: _Document, root: type[BaseM
                 message += _came(item.get("input"))
             if item["type"] == "string_type" and isinstance(item.get("input"), bool | int | float):
                 hint = "put it in quotes: YAML reads a bare number, on, off, yes or no as something else than text"
-        problems.append(SiteProblem(document.line(path), _dotted(path), message, hint))
+        problems.append(SiteProblem(document.line(path), dotted(path), message, hint))
     return problems
 
 
@@ -416,7 +315,7 @@ def _model_in(annotation: Any) -> Any:
     return None
 
 
-def _cross_check(site: Site, document: _Document) -> Iterator[SiteProblem]:
+def _cross_check(site: Site, document: Document) -> Iterator[SiteProblem]:
     yield from _duplicates("cameras", [camera.id for camera in site.cameras], document)
     yield from _duplicates("rules", [rule.id for rule in site.all_rules], document)
     yield from _check_faces(site, document)
@@ -436,23 +335,23 @@ def _cross_check(site: Site, document: _Document) -> Iterator[SiteProblem]:
     yield from _check_settings(site, document)
 
 
-def _duplicates(kind: str, ids: list[str], document: _Document) -> Iterator[SiteProblem]:
+def _duplicates(kind: str, ids: list[str], document: Document) -> Iterator[SiteProblem]:
     for index, name in enumerate(ids):
         if name in ids[:index]:
             path = (kind, index, "id")
-            yield SiteProblem(document.line(path), _dotted(path), f"the id {name!r} is already taken")
+            yield SiteProblem(document.line(path), dotted(path), f"the id {name!r} is already taken")
 
 
 def _unknown(
-    path: tuple[str | int, ...], kind: str, name: str, known: Iterable[str], document: _Document
+    path: tuple[str | int, ...], kind: str, name: str, known: Iterable[str], document: Document
 ) -> SiteProblem:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else "there are: " + (", ".join(known) or "none")
-    return SiteProblem(document.line(path), _dotted(path), f"no {kind} is called {name!r}", hint)
+    return SiteProblem(document.line(path), dotted(path), f"no {kind} is called {name!r}", hint)
 
 
-def _check_places(site: Site, rule: Rule, at: tuple[str | int, ...], document: _Document) -> Iterator[SiteProblem]:
+def _check_places(site: Site, rule: Rule, at: tuple[str | int, ...], document: Document) -> Iterator[SiteProblem]:
     """A zone or line that a rule names must be drawn on every camera the rule looks at."""
     for kind, field, name in rule.names_used:
         path = (*at, *field.split("."))
@@ -463,11 +362,11 @@ def _check_places(site: Site, rule: Rule, at: tuple[str | int, ...], document: _
                 yield problem
 
 
-def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: _Document) -> Iterator[SiteProblem]:
+def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: Document) -> Iterator[SiteProblem]:
     if rule.is_scored and site.models.encoder == NO_MODEL:
         key, what, ways_out = next(kind for kind in _SCORED_KINDS if getattr(rule, kind[0]))
         path = (*at, key)
-        yield SiteProblem(document.line(path), _dotted(path), f"{what} needs an encoder, and none is set", ways_out)
+        yield SiteProblem(document.line(path), dotted(path), f"{what} needs an encoder, and none is set", ways_out)
     if site.models.detector == MOTION_DETECTOR:
         named = rule.object if rule.track is None else rule.track.object
         wanted = [label for label in named if label not in (ANY_OBJECT, "moving")]
@@ -475,25 +374,25 @@ def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: _
             path = (*at, "object") if rule.track is None else (*at, "track", "object")
             yield SiteProblem(
                 document.line(path),
-                _dotted(path),
+                dotted(path),
                 f"the motion detector cannot tell a {wanted[0]} from anything else that moves",
                 "write object: any, or set models.detector to onnx:PATH or a detection model",
             )
 
 
-def _check_faces(site: Site, document: _Document) -> Iterator[SiteProblem]:
+def _check_faces(site: Site, document: Document) -> Iterator[SiteProblem]:
     for index, camera in enumerate(site.cameras):
         if camera.blur_faces and site.models.faces == NO_MODEL:
             path = ("cameras", index, "blur_faces")
             yield SiteProblem(
                 document.line(path),
-                _dotted(path),
+                dotted(path),
                 "blurring faces needs a model that finds them, and none is set",
                 "set models.faces to onnx:PATH",
             )
 
 
-def _check_settings(site: Site, document: _Document) -> Iterator[SiteProblem]:
+def _check_settings(site: Site, document: Document) -> Iterator[SiteProblem]:
     try:
         GivenSettings(**site.settings)
     except ValidationError as error:

@@ -17,9 +17,9 @@ from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.coverage import CoverageStore, Layer
 from pipeline.contracts.decision import DecisionSink
 from pipeline.contracts.health import Condition, HealthChange
-from pipeline.errors import TransientError
 from pipeline.runtime.coverage import CoverageBook, NoCoverage
 from pipeline.runtime.health import HealthDesk
+from pipeline.runtime.retry import now_and_then
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog
 
@@ -55,12 +55,7 @@ class AbsenceWatch:
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop."""
-        while not stop.wait(_LOOK_SECONDS):
-            try:
-                self.look()
-                self._fault.worked()
-            except TransientError as error:
-                self._fault.failed(error)
+        now_and_then(self.look, _LOOK_SECONDS, stop, self._fault)
 
     def look(self) -> None:
         """Once; `TransientError` while the database is away."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStore
 from pipeline.contracts.learned import Learned, LearnedKind, LearnedStore
 from pipeline.errors import TransientError
+from pipeline.runtime.retry import now_and_then
 from pipeline.telemetry import FaultLog
 
 _POLL_SECONDS = 2.0
@@ -74,12 +75,7 @@ class ReviewDesk:
 
     def run(self, stop: threading.Event) -> None:
         """Look until told to stop."""
-        while not stop.wait(_POLL_SECONDS):
-            try:
-                self.look()
-                self._fault.worked()
-            except TransientError as error:
-                self._fault.failed(error)
+        now_and_then(self.look, _POLL_SECONDS, stop, self._fault)
 
     def look(self) -> None:
         """Hand on what is new; `TransientError` when it cannot be looked up now."""

@@ -39,3 +39,13 @@ def until_it_works(
         if stop.wait(wait_seconds):
             raise Stopping
         wait_seconds = min(wait_seconds * 2, _TO_SECONDS)
+
+
+def now_and_then(look: Callable[[], object], every_seconds: float, stop: threading.Event, fault: FaultLog) -> None:
+    """Call `look` at that pace until told to stop; what cannot be looked up now is left to the next time."""
+    while not stop.wait(every_seconds):
+        try:
+            look()
+            fault.worked()
+        except TransientError as error:
+            fault.failed(error)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pipeline.clock import Clock
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.incident import IncidentFilter, IncidentStatus, IncidentStore
-from pipeline.errors import TransientError
+from pipeline.runtime.retry import now_and_then
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog
 
@@ -38,12 +38,7 @@ class Withdrawals:
 
     def run(self, stop: threading.Event) -> None:
         """Look until told to stop."""
-        while not stop.wait(_POLL_SECONDS):
-            try:
-                self.look()
-                self._fault.worked()
-            except TransientError as error:
-                self._fault.failed(error)
+        now_and_then(self.look, _POLL_SECONDS, stop, self._fault)
 
     def look(self) -> None:
         """Withdraw each rejected candidate whose cooldown may still hold something back."""
