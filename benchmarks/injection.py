@@ -215,9 +215,9 @@ def _told() -> Iterator[Attack]:
     yield Attack("tracker's note", _request(notes=(Fact(at=START, kind="enter", text=f"person {out}"),)))
     region = SeenRegion(label=f"person {out}", score=0.9, box=(40.0, 150.0, 440.0, 440.0))
     key_frame = KeyFrame(sequence=0, captured_at=START, role="peak", score=1.0, regions=(region,))
-    yield Attack("detector's label (not quoted: the model's own)", _request(key_frames=(key_frame,)))
-    yield Attack("camera label (not quoted: the site file's own)", _request(camera_labels=(ORDER,)))
-    yield Attack("site name (not quoted: the site file's own)", _request(site_name=ORDER))
+    yield Attack("detector's label", _request(key_frames=(key_frame,)))
+    yield Attack("camera label", _request(camera_labels=(ORDER,)))
+    yield Attack("site name", _request(site_name=ORDER))
 
 
 def _context(wanted: VerificationRequest) -> tuple[str, str]:
