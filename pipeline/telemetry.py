@@ -181,6 +181,22 @@ class Metrics:
         )
         self.candidates = Counter("sightline_candidates", "Candidates opened", ["camera", "rule"], registry=r)
         self.verdicts = Counter("sightline_verdicts", "Assessments", ["rule", "verdict"], registry=r)
+        self._add_reasoning(r)
+        self.alert_seconds = Histogram(
+            "sightline_alert_seconds",
+            "From the frame's time to the provisional incident being stored",
+            buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+            registry=r,
+        )
+        self.deliveries = Counter(
+            "sightline_deliveries", "Attempts to tell a channel", ["channel", "outcome"], registry=r
+        )
+        self.deliveries_by_state = Gauge(
+            "sightline_deliveries_by_state", "Deliveries in the outbox", ["state"], registry=r
+        )
+        self.invalid_items = Counter("sightline_invalid_items", "Items set aside", ["stage", "reason"], registry=r)
+
+    def _add_reasoning(self, r: CollectorRegistry) -> None:
         self.claims = Counter(
             "sightline_claims", "Claims of reports, `supported` by the evidence or `removed`", ["rule", "outcome"],
             registry=r,
@@ -200,19 +216,6 @@ class Metrics:
         self.reasoning_cost = Counter(
             "sightline_reasoning_cost", "At `reasoning.price_…`", ["camera", "rule"], registry=r
         )
-        self.alert_seconds = Histogram(
-            "sightline_alert_seconds",
-            "From the frame's time to the provisional incident being stored",
-            buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
-            registry=r,
-        )
-        self.deliveries = Counter(
-            "sightline_deliveries", "Attempts to tell a channel", ["channel", "outcome"], registry=r
-        )
-        self.deliveries_by_state = Gauge(
-            "sightline_deliveries_by_state", "Deliveries in the outbox", ["state"], registry=r
-        )
-        self.invalid_items = Counter("sightline_invalid_items", "Items set aside", ["stage", "reason"], registry=r)
 
     def serve(self, host: str, port: int) -> None:
         """Answer Prometheus on `host:port` from a daemon thread."""

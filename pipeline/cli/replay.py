@@ -147,17 +147,7 @@ def _request(
     sent = incident.assessment.frames_sent if incident.assessment else ()
     wanted = [key for key in incident.candidate.key_frames if not sent or key.sequence in sent]
     frames = {key.sequence: frame for key in wanted if (frame := _picture(stores, incident, key)) is not None}
-    request = VerificationRequest(
-        candidate=incident.candidate,
-        rule=rule,
-        frames=tuple(frames.values()),
-        site_name=site.site.name,
-        camera_labels=camera.labels,
-        zones=camera.zones,
-        timezone=site.site.timezone,
-        language=site.site.language,
-        context=ContextBook(stores.incidents, site, clock).of(incident),
-    )
+    request = ContextBook(stores.incidents, site, clock).request(incident, rule, camera, list(frames.values()))
     needed = sent or [key.sequence for key in wanted]
     return request, tuple(sequence for sequence in needed if sequence not in frames)
 

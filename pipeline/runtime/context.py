@@ -15,9 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clock import Clock
-from pipeline.contracts.assessment import Precedent, RequestContext, ReviewedVerdict, SceneCard, Verdict
+from pipeline.contracts.assessment import (
+    Precedent,
+    RequestContext,
+    ReviewedVerdict,
+    SceneCard,
+    Verdict,
+    VerificationRequest,
+)
+from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
+from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStore
+from pipeline.contracts.rule import Rule
 from pipeline.contracts.values import unpack_vector
 from pipeline.errors import TransientError
 from pipeline.site import Site
@@ -63,6 +73,23 @@ class ContextBook:
         with self._lock:
             self._site = site
             self._known.clear()
+
+    def request(
+        self, incident: Incident, rule: Rule, camera: Camera, frames: Sequence[EncodedFrame]
+    ) -> VerificationRequest:
+        """All that the judging of an incident by this rule needs, in full."""
+        site = self._site.site
+        return VerificationRequest(
+            candidate=incident.candidate,
+            rule=rule,
+            frames=tuple(frames),
+            site_name=site.name,
+            camera_labels=camera.labels,
+            zones=camera.zones,
+            timezone=site.timezone,
+            language=site.language,
+            context=self.of(incident),
+        )
 
     def of(self, incident: Incident) -> RequestContext:
         """The context of what is to be judged: only of incidents that opened before it."""

@@ -8,7 +8,6 @@ forecasts late, a long outage loses the oldest, counted.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +22,7 @@ from pipeline.contracts.forecast import (
 )
 from pipeline.contracts.incident import Incident, IncidentChange, IncidentFilter, IncidentStore
 from pipeline.contracts.rule import Rule
-from pipeline.errors import TransientError
+from pipeline.runtime.unwritten import Unwritten
 from pipeline.site import Site
 from pipeline.telemetry import Metrics
 
@@ -47,35 +46,20 @@ class ForecastBook:
     """A `ForecastSink` that writes when the database can."""
 
     def __init__(self, store: ForecastStore, metrics: Metrics, clock: Clock) -> None:
-        self._store = store
         self._metrics = metrics
         self._clock = clock
-        self._lock = threading.Lock()
-        self._waiting: dict[str, KeptForecast] = {}
+        self._waiting = Unwritten[str, KeptForecast](store.save, _MAX_WAITING)
 
     def put(self, forecasts: Iterable[KeptForecast]) -> None:
         """To be written with the next `flush`."""
         now = self._clock.now()
-        with self._lock:
-            self._waiting |= {one.id: replace(one, kept_at=one.kept_at or now) for one in forecasts}
-            num_lost = max(len(self._waiting) - _MAX_WAITING, 0)
-            for oldest in list(self._waiting)[:num_lost]:
-                del self._waiting[oldest]
+        num_lost = self._waiting.put({one.id: replace(one, kept_at=one.kept_at or now) for one in forecasts})
         if num_lost:
             self._metrics.invalid_items.labels("forecasts", "lost").inc(num_lost)
 
     def flush(self) -> None:
         """Write what waits; `TransientError`, and it still waits, when the database cannot now."""
-        with self._lock:
-            taken, self._waiting = self._waiting, {}
-        if not taken:
-            return
-        try:
-            self._store.save(taken.values())
-        except TransientError:
-            with self._lock:
-                self._waiting = taken | self._waiting
-            raise
+        self._waiting.flush()
 
 
 class ForecastDesk:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStore
 from pipeline.contracts.learned import Learned, LearnedKind, LearnedStore
-from pipeline.errors import TransientError
 from pipeline.runtime.retry import now_and_then
+from pipeline.runtime.unwritten import Unwritten
 from pipeline.telemetry import FaultLog
 
 _POLL_SECONDS = 2.0
@@ -27,26 +27,15 @@ class LearnedBook:
 
     def __init__(self, store: LearnedStore) -> None:
         self._store = store
-        self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str, LearnedKind], Learned] = {}
+        self._waiting = Unwritten[tuple[str, str, LearnedKind], Learned](store.save)
 
     def put(self, learned: Iterable[Learned]) -> None:
         """To be written with the next `flush`; what waits of the same key is overtaken."""
-        with self._lock:
-            self._waiting |= {(one.camera_id, one.rule_id, one.kind): one for one in learned}
+        self._waiting.put({(one.camera_id, one.rule_id, one.kind): one for one in learned})
 
     def flush(self) -> None:
         """Write what waits; `TransientError`, and it still waits, when the database cannot now."""
-        with self._lock:
-            taken, self._waiting = self._waiting, {}
-        if not taken:
-            return
-        try:
-            self._store.save(taken.values())
-        except TransientError:
-            with self._lock:
-                self._waiting = taken | self._waiting
-            raise
+        self._waiting.flush()
 
     def load(self, camera_id: str) -> list[Learned]:
         """What is known of a camera, and of rules whatever the camera; `TransientError` when it cannot be had now."""

@@ -15,11 +15,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from dataclasses import replace
 
 import structlog
 
 from pipeline.clock import Clock
-from pipeline.contracts.assessment import Assessment, Reasoner, Verdict, VerificationRequest
+from pipeline.contracts.assessment import Assessment, Reasoner, Verdict
 from pipeline.contracts.candidate import Candidate, KeyFrame
 from pipeline.contracts.decision import Decision, DecisionSink, Gate
 from pipeline.contracts.evidence import EvidenceStore
@@ -249,17 +250,10 @@ class Verifier:
             return self._unverified(incident, "its rule or camera is no longer in the site file")
         loaded = [self._load(incident, key) for key in incident.candidate.key_frames]
         rung = admitted.rung if admitted else None
-        request = VerificationRequest(
-            candidate=incident.candidate,
-            rule=rule,
-            frames=tuple(frame for frame in loaded if frame is not None),
+        whole = self._context.request(incident, rule, camera, [frame for frame in loaded if frame is not None])
+        request = replace(
+            whole,
             queued_at=max(admitted.waiting.since if admitted else incident.updated_at, self._started_at),
-            site_name=self._site.site.name,
-            camera_labels=camera.labels,
-            zones=camera.zones,
-            timezone=self._site.site.timezone,
-            language=self._site.site.language,
-            context=self._context.of(incident),
             max_frames=rung.pictures if rung else None,
             wants_report=rung is None or rung.wants_report,
         )
