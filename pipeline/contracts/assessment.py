@@ -306,6 +306,11 @@ class Prompt:
     """Fingerprint of the template, so that a verdict can be traced to its wording."""
     severity: Severity = Severity.MEDIUM
     """Of what is judged: a ladder of models asks a stronger one sooner for what is graver."""
+    request: VerificationRequest | None = None
+    """What it was made from, for backends that read pictures, boxes and facts themselves: its frames are those the
+    prompt shows, in the prompt's order, so that number 1 is the first. None for prompts about something else."""
+    looks_for: str = ""
+    """Of a second look: what is asked for, in the model's words; empty for any other prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +324,8 @@ class Answer:
     text: str = ""
     note: str = ""
     """What the backend had to do otherwise than it should, such as asking a smaller model; empty when nothing."""
+    model_id: str = ""
+    """Which model of a backend that has several gave it; empty where there is but one."""
 
 
 class VisionLanguageModel(Protocol):

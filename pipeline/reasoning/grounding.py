@@ -255,7 +255,8 @@ class _Evidence:
         height, width = frame.pixels.shape[:2]
         if box.area > self.limits.max_picture_share * width * height:
             return "its box is the whole picture"
-        if frame.edges(box) < min(self.limits.min_edges, self.limits.edge_share * frame.all_edges):
+        # A picture without any edge, black or covered, bears nothing out.
+        if frame.edges(box) <= min(self.limits.min_edges, self.limits.edge_share * frame.all_edges):
             return f"there is nothing in its box in picture {frame.number}"
         return ""
 

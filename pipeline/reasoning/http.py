@@ -20,10 +20,15 @@ from pipeline.reasoning.retry import request_seconds
 MAX_RESPONSE_BYTES = 2_000_000
 MAX_MESSAGE_CHARACTERS = 200
 _CONNECT_SECONDS = 10.0
+_HANGS_UP = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class RefusedRequest(InvalidMessage):
     """400 or 422: the server does not take the request in this form; it may take another."""
+
+
+class HungUpError(TransientError):
+    """The server closed the connection before it began to answer."""
 
 
 class JsonHttp:
@@ -54,16 +59,26 @@ class JsonHttp:
         self._client.close()
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The answer. A kept connection that the server had closed meanwhile is no failure of the server: uvicorn
+        closes one after 5 s without a request, and right after a 500."""
+        try:
+            return self._send_once(method, path, body)
+        except HungUpError:
+            return self._send_once(method, path, body)
+
+    def _send_once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         seconds = request_seconds(self._timeout_seconds)
         until = self._clock.monotonic() + seconds
         timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+        has_begun = False
         try:
             with self._client.stream(method, self._base_url + path, json=body, timeout=timeout) as response:
+                has_begun = True
                 content = self._read(response, until, seconds)
         except httpx.TimeoutException as error:
             raise _too_slow(seconds) from error
         except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(error, has_begun=has_begun) from error
         if not response.is_success:
             raise self._refused(response, content)
         return _json_object(content)
@@ -79,7 +94,7 @@ class JsonHttp:
                 raise _too_slow(seconds)
         return bytes(content)
 
-    def _unreachable(self, error: httpx.HTTPError) -> TransientError | InvalidMessage:
+    def _unreachable(self, error: httpx.HTTPError, *, has_begun: bool) -> TransientError | InvalidMessage:
         cause = _ssl_cause(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return InvalidMessage(
@@ -88,7 +103,8 @@ class JsonHttp:
             )
         if cause is not None:
             return InvalidMessage(f"no TLS with the model server {self._base_url} ({cause.reason}); is it http://?")
-        return TransientError(f"no whole answer from the model server {self._base_url}: {self._short(str(error))}")
+        kind = HungUpError if isinstance(error, _HANGS_UP) and not has_begun else TransientError
+        return kind(f"no whole answer from the model server {self._base_url}: {self._short(str(error))}")
 
     def _refused(self, response: httpx.Response, content: bytes) -> Exception:
         """The error for a status other than 2xx."""

@@ -64,7 +64,7 @@ class Ladder:
         """The strong model's where it is asked and answers, else the small one's, with a note if it was asked."""
         if prompt.severity is Severity.CRITICAL:
             return self._ask_strong(prompt, None)
-        answer = self._small.verdict(prompt)
+        answer = self._ask_small(prompt)
         if is_sure(answer, prompt.severity, self._settings):
             self._remember(prompt, is_strong=False)
             return answer
@@ -86,15 +86,18 @@ class Ladder:
         self._small.close()
         self._strong.close()
 
+    def _ask_small(self, prompt: Prompt) -> Answer:
+        return replace(self._small.verdict(prompt), model_id=self._small.model_id)
+
     def _ask_strong(self, prompt: Prompt, fallback: Answer | None) -> Answer:
         """The strong model's answer, else `fallback`, else the small one's."""
         try:
             answer = self._breaker.call(lambda: self._strong.verdict(prompt))
         except _FAILURES as error:
             self._remember(prompt, is_strong=False)
-            return replace(fallback or self._small.verdict(prompt), note=f"the stronger model was not heard: {error}")
+            return replace(fallback or self._ask_small(prompt), note=f"the stronger model was not heard: {error}")
         self._remember(prompt, is_strong=True)
-        return answer
+        return replace(answer, model_id=self._strong.model_id)
 
     def _remember(self, prompt: Prompt, *, is_strong: bool) -> None:
         with self._lock:

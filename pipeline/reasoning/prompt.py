@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -107,7 +108,7 @@ def report_prompt(request: VerificationRequest, pictures: Sequence[Picture], con
 def look_prompt(name: str, jpeg: bytes) -> Prompt:
     """Asks for one word: whether `name`, a model's word for something, is in a picture."""
     parts = (ImagePart(jpeg), TextPart(ASK_LOOK.format(name=_inline(name))))
-    return Prompt(system=SYSTEM, parts=parts, version=template_version())
+    return Prompt(system=SYSTEM, parts=parts, version=template_version(), looks_for=name)
 
 
 def zone_of(request: VerificationRequest) -> tuple[str, Polygon] | None:
@@ -127,7 +128,8 @@ def quote(text: str, limit: int) -> str:
 def _prompt(request: VerificationRequest, pictures: Sequence[Picture], context: str, question: str) -> Prompt:
     told = [TextPart(context)] if context else []
     parts = [TextPart(_situation(request, pictures)), *told, *_evidence(request, pictures), TextPart(question)]
-    return Prompt(SYSTEM, tuple(parts), template_version(), request.candidate.severity)
+    shown = replace(request, frames=tuple(picture.frame for picture in pictures))
+    return Prompt(SYSTEM, tuple(parts), template_version(), request.candidate.severity, shown)
 
 
 def _situation(request: VerificationRequest, pictures: Sequence[Picture]) -> str:
@@ -139,7 +141,7 @@ def _situation(request: VerificationRequest, pictures: Sequence[Picture]) -> str
         start=pictures[0].frame.captured_at.astimezone(ZoneInfo(request.timezone)).strftime("%A %Y-%m-%d %H:%M:%S"),
         timezone=request.timezone,
         zone=ZONE_DRAWN.format(zone=_inline(zone[0])) if zone else "",
-        rule=quote(_question(request.rule), MAX_RULE_CHARACTERS),
+        rule=quote(question_of(request.rule), MAX_RULE_CHARACTERS),
     )
     facts = _listed(request.candidate.facts, MAX_FACTS)
     return f"{text}\n{MEASURED.format(facts=facts)}" if facts else text
@@ -208,7 +210,8 @@ def _inline(text: str) -> str:
     return quote(" ".join(text.split()), MAX_NOTE_CHARACTERS)
 
 
-def _question(rule: Rule) -> str:
+def question_of(rule: Rule) -> str:
+    """What a rule asks, in words: the operator's, or its track predicate as a sentence."""
     return rule.ask or rule.when or (_track_words(rule.track) if rule.track else rule.id)
 
 

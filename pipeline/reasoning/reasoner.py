@@ -118,6 +118,7 @@ class _Judgement:
         self._raw_probability: float | None = None
         self._report: Report | None = None
         self._grounding: Grounding | None = None
+        self._model_id = model.model_id
         self._prompt_version = ""
         self._num_unreadable = 0
         self._frames_sent: tuple[int, ...] = ()
@@ -172,6 +173,7 @@ class _Judgement:
     def _judge(self, pictures: list[Picture]) -> None:
         self._frames_sent = tuple(picture.frame.sequence for picture in pictures)
         raw, calibrated = self._answer(pictures)
+        self._model_id = self._who_gave(raw)
         self._raw, self._raw_probability, self._note = raw.text, _bounded(raw.yes), raw.note
         self._probability = _bounded(calibrated.yes)
         verdict, reason = decide(calibrated, self._settings)
@@ -184,7 +186,11 @@ class _Judgement:
         prompt = verdict_prompt(self._request, pictures, self._context)
         self._prompt_version = prompt.version
         raw = self._ask(lambda: self._model.verdict(prompt))
-        return raw, calibrate(raw, self._request.context.reviewed, self._model.model_id, prompt.version)
+        return raw, calibrate(raw, self._request.context.reviewed, self._who_gave(raw), prompt.version)
+
+    def _who_gave(self, answer: Answer) -> str:
+        """Of a ladder, the model that judged: reviews of one say nothing of the other."""
+        return answer.model_id or self._model.model_id
 
     def _doubt(self, pictures: list[Picture]) -> None:
         """Ask a rejection again where words in the scene may have driven it."""
@@ -272,7 +278,7 @@ class _Judgement:
             probability=self._probability,
             reason=printable(self._reason)[:MAX_REASON_CHARACTERS] + unreadable,
             report=self._report,
-            model_id=self._model.model_id,
+            model_id=self._model_id,
             prompt_version=self._prompt_version,
             started_at=self._started_at,
             finished_at=self._clock.now(),

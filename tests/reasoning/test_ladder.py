@@ -19,11 +19,11 @@ from pipeline.site import Models
 from tests.support.reasoning import ScriptedModel, jpeg, prompt
 
 SETTINGS = ReasoningSettings(confirm_above=0.6, reject_below=0.4, escalate_margin=0.15, breaker_after=2)
-STRONG = Answer(0.99, 0.01, 0.0, "strong")
+STRONG = Answer(0.99, 0.01, 0.0, "strong", model_id="scripted")
 
 
 def _answer(yes: float, cannot_tell: float = 0.0) -> Answer:
-    return Answer(yes, 1 - yes - cannot_tell, cannot_tell, "small")
+    return Answer(yes, 1 - yes - cannot_tell, cannot_tell, "small", model_id="scripted")
 
 
 def _ladder(small: ScriptedModel, strong: ScriptedModel, clock: ManualClock | None = None) -> Ladder:
@@ -74,6 +74,18 @@ def test_a_strong_model_that_is_away_costs_its_opinion_only(error: Exception, se
     assert (answer.yes, answer.text) == (0.5, "small")
     assert str(error) in answer.note
     assert ladder.report(wanted, {}) == "small's"
+
+
+@pytest.mark.parametrize(
+    ("yes", "strong", "who"),
+    [(0.95, STRONG, "small"), (0.5, STRONG, "large"), (0.5, TransientError("gone"), "small")],
+    ids=["sure", "unsure", "the stronger one away"],
+)
+def test_an_answer_says_whose_it_is(yes: float, strong: Answer | Exception, who: str) -> None:
+    """The name of the model whose probabilities they are."""
+    small_model, strong_model = ScriptedModel([_answer(yes)]), ScriptedModel([strong])
+    small_model.model_id, strong_model.model_id = "small", "large"
+    assert _ladder(small_model, strong_model).verdict(prompt()).model_id == who
 
 
 def test_a_strong_model_that_keeps_failing_is_spared() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -262,6 +263,16 @@ def test_reviews_of_a_rule_move_its_verdicts() -> None:
     assert assessment.probability is not None
     assert assessment.probability < 0.6
     assert assessment.verdict is Verdict.UNVERIFIED
+
+
+def test_reviews_of_one_model_of_a_ladder_leave_the_other_alone() -> None:
+    """What the small one got wrong says nothing of the strong one; the assessment names who judged."""
+    version = _assess(ScriptedModel([YES])).prompt_version
+    reviewed = tuple(ReviewedVerdict("small", version, 0.9, False) for _ in range(30))
+    wanted = request(context=RequestContext(reviewed=reviewed))
+    strong, small = (_assess(ScriptedModel([replace(YES, model_id=who)]), wanted) for who in ("large", "small"))
+    assert (strong.model_id, strong.probability, strong.verdict) == ("large", 0.9, Verdict.CONFIRMED)
+    assert (small.model_id, small.raw_probability, small.verdict) == ("small", 0.9, Verdict.UNVERIFIED)
 
 
 def test_what_is_known_of_the_place_has_a_fingerprint() -> None:
