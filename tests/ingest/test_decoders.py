@@ -143,7 +143,7 @@ def test_ctrl_c_is_the_parents_alone() -> None:
     """The whole process group is interrupted, as by a terminal: the program ends by itself, and says nothing."""
     with mjpeg_camera() as url, reading_program(url) as (program, pid):
         os.killpg(program.pid, signal.SIGINT)
-        _, errors = program.communicate(timeout=30)
+        _, errors = program.communicate(timeout=90)
 
         assert (program.returncode, errors) == (0, "")
         assert wait_for(lambda: not is_alive(pid))
