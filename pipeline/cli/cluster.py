@@ -18,6 +18,7 @@ import yaml
 from pipeline.cli.cluster_demo import demo
 from pipeline.cli.configuration import JsonOption, settings_for, start_logging
 from pipeline.cli.output import EXIT_FAILED, err, out, plain, say_error, say_json, say_warning, wall_clock
+from pipeline.cli.preflight import preflight
 from pipeline.cli.signals import stop_on_signals
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.settings import Settings
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 app.command()(demo)
+app.command()(preflight)
 
 SiteRequired = Annotated[Path, typer.Option("--site", metavar="SITE.YAML", help="The site file.", show_default=False)]
 SiteIfAny = Annotated[
@@ -69,7 +71,7 @@ def up(
     """
     if detach and address is None:
         raise ConfigError("--detach needs --address: the Ray that starts here ends with this command")
-    _require_cluster_extra()
+    require_cluster_extra()
     from pipeline.cli.cluster_watch import OwnOutput, settle, watch_until
     from pipeline.cli.screens import choose_screen
 
@@ -102,7 +104,7 @@ def status(address: Address = "auto", site_path: SiteIfAny = None, as_json: Json
       sightline cluster status --json | jq '.applications[] | select(.status != "RUNNING")'
     Exit status: 0 everything runs, 1 something does not, or no cluster answers.
     """
-    _require_cluster_extra()
+    require_cluster_extra()
     from pipeline.cli.cluster_watch import look, show
 
     settings = _opened(site_path)[1] if site_path else None
@@ -124,7 +126,7 @@ def down(address: Address = "auto") -> None:
       sightline cluster down
     What was accepted is finished, within `drain_for`; what is owed stays in the database for the next start.
     """
-    _require_cluster_extra()
+    require_cluster_extra()
     with closing(_connected(address)) as cluster:
         _refuse_strangers(cluster)
         names = [application.name for application in cluster.applications()]
@@ -163,7 +165,7 @@ def check(
       sightline cluster check --site site.yaml --config serve.yaml      one that was changed by hand
     Exit status: 0 all is well, 1 something outside is not, 2 the configuration cannot work.
     """
-    _require_cluster_extra()
+    require_cluster_extra()
     from pipeline.app.serve_config import check_config
     from pipeline.runtime.serving.sizing import call_limits
 
@@ -173,7 +175,7 @@ def check(
         check_config(_read_yaml(config_path), settings)
     limits = call_limits(settings.cluster, settings.bus)
     out().print(f"calls of {limits.batch_frames} frames in {limits.message_bytes} bytes: the limits fit together")
-    problems = [*_bus_problems(settings), *_database_problems(settings, is_one_machine=False)]
+    problems = [*bus_problems(settings), *database_problems(settings, is_one_machine=False)]
     for problem in problems:
         say_error(problem)
     if problems:
@@ -240,12 +242,13 @@ def _prepare(settings: Settings, *, is_one_machine: bool) -> None:
     if not settings.bus.servers:
         raise ConfigError("no broker is named: set bus.servers in the site file's settings or KAFKA_BOOTSTRAP_SERVERS")
     KafkaBus(settings.bus, "cluster-up").ensure_topics()
-    problems = [*_bus_problems(settings), *_database_problems(settings, is_one_machine=is_one_machine)]
+    problems = [*bus_problems(settings), *database_problems(settings, is_one_machine=is_one_machine)]
     if problems:
         raise ConfigError("the cluster cannot start:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
-def _bus_problems(settings: Settings) -> list[str]:
+def bus_problems(settings: Settings) -> list[str]:
+    """What is wrong with the broker and its topics, in words."""
     from pipeline.transport.kafka import KafkaBus
 
     if not settings.bus.servers:
@@ -253,7 +256,8 @@ def _bus_problems(settings: Settings) -> list[str]:
     return KafkaBus(settings.bus, "cluster-check").examine(settings.cluster.watchers.min)
 
 
-def _database_problems(settings: Settings, *, is_one_machine: bool) -> list[str]:
+def database_problems(settings: Settings, *, is_one_machine: bool) -> list[str]:
+    """What is wrong with the database, in words."""
     from pipeline.app.stores import open_stores
 
     is_sqlite = not settings.database_url or settings.database_url.startswith("sqlite")
@@ -276,7 +280,8 @@ def _read_yaml(path: Path) -> Any:
         raise ConfigError(f"cannot read {path}: {error}") from error
 
 
-def _require_cluster_extra() -> None:
+def require_cluster_extra() -> None:
+    """`ConfigError` that names what is missing and how to get it."""
     missing = [name for name in ("ray", "kafka") if find_spec(name) is None]
     if missing:
         raise ConfigError(f"a cluster needs {' and '.join(missing)}: pip install 'sightline[cluster]'")

@@ -53,9 +53,21 @@ class ForecastBook:
     def put(self, forecasts: Iterable[KeptForecast]) -> None:
         """To be written with the next `flush`."""
         now = self._clock.now()
+        forecasts = list(forecasts)
+        self.count(forecasts)
         num_lost = self._waiting.put({one.id: replace(one, kept_at=one.kept_at or now) for one in forecasts})
         if num_lost:
             self._metrics.invalid_items.labels("forecasts", "lost").inc(num_lost)
+
+    def count(self, forecasts: Iterable[KeptForecast]) -> None:
+        """What became of these, to the metrics; those not looked up yet do not count."""
+        for one in forecasts:
+            if one.outcome is None:
+                continue
+            self._metrics.forecasts.labels(one.source.value, one.outcome.value).inc()
+            if one.outcome is not Outcome.UNKNOWN:
+                error = one.probability - (one.outcome is Outcome.YES)
+                self._metrics.forecast_error.labels(one.source.value).inc(error * error)
 
     def flush(self) -> None:
         """Write what waits; `TransientError`, and it still waits, when the database cannot now."""
@@ -96,7 +108,9 @@ class ForecastDesk:
         """Look up the model's forecasts whose time is over; how many. Several processes may, to the same effect."""
         wanted = ForecastFilter(source=ForecastSource.MODEL, is_checked=False, limit=_MOST)
         due = [one for one in self._store.find(wanted) if _due_at(one) <= now]
-        self._store.save([self._looked_up(one, now) for one in due])
+        looked_up = [self._looked_up(one, now) for one in due]
+        self._store.save(looked_up)
+        self._book.count(looked_up)
         return len(due)
 
     def _looked_up(self, forecast: KeptForecast, now: datetime) -> KeptForecast:

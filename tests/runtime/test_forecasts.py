@@ -176,3 +176,13 @@ def test_a_disabled_rule_measures_nothing() -> None:
     """What nobody watches cannot be checked."""
     rule = Rule.model_validate({"id": "climb", "enabled": False, "track": {"object": "person", "enters": "fence"}})
     assert rules_meant("enters the fence", [rule]) == []
+
+
+def test_how_good_forecasts_are_is_a_metric(world: World) -> None:
+    """What came true, what did not, and the squared errors of the probabilities: 0.6 and no is 0.36."""
+    world.judged("he will cross the kerb", "it rains")
+    world.found()
+    read = world.metrics.registry.get_sample_value
+    assert read("sightline_forecasts_total", {"source": "model", "outcome": "no"}) == 1
+    assert read("sightline_forecasts_total", {"source": "model", "outcome": "unknown"}) == 1
+    assert read("sightline_forecast_error_total", {"source": "model"}) == pytest.approx(0.36)
