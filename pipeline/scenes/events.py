@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
+from pipeline.scenes.ground import distance_m, is_between, is_inside, side
 from pipeline.scenes.script import Actor, Leg, Light, Point
-from pipeline.scenes.truth import TrueEvent
+from pipeline.scenes.truth import EventKind, TrueEvent
 
 LOITERS_FROM_SECONDS = 15.0
 """So long in a zone is loitering."""
@@ -17,9 +20,44 @@ AWAY_M = 3.0
 """A bag is left behind when its bringer is farther than this for as long as that."""
 CLOSE_M = 2.2
 """Who comes so close to a zone without entering it passes it: a near miss."""
+CROWD_FROM = 5
+NEARLY_A_CROWD_FROM = 3
+CROWD_SECONDS = 3.0
+"""So many people in a zone for so long are a crowd, or nearly one."""
+TAILGATES_SECONDS = 1.5
+FOLLOWS_SECONDS = 6.0
+"""Who crosses a line so soon after somebody else, the same way, tailgates; so much later, a near miss."""
+WRONG_WAY_SECONDS = 1.0
+"""So long against the way of the place is wrong."""
+_AGAINST = -0.5
+"""Cosine between a movement and the way: at most this is against it."""
+_VEHICLES = frozenset({"car", "truck", "bicycle", "motorcycle"})
+_NO_PLACE = frozenset({"dog", "cat", "bird", "chair", "smoke"})
+"""What zones and lines do not mind."""
+_ACTIONS: Mapping[str, tuple[EventKind, bool]] = {
+    "run": ("runs", False), "parked": ("parks", False), "lie": ("lies", False), "climb": ("climbs", False),
+    "fight": ("fights", False), "greet": ("greets", True), "sit": ("sits", True), "rise": ("smoke", False),
+}  # fmt: skip
+"""Action to the event it makes, and whether that is a near miss."""
 _STEP_SECONDS = 0.1
 _BISECTIONS = 6
 """Of a step: 0.1 s / 2^6 = 1.6 ms."""
+
+
+class CameraFault(Protocol):
+    """Something done to the camera, for some time."""
+
+    @property
+    def kind(self) -> str:
+        """`covered`, `moved` or `defocused`; other kinds are no events."""
+
+    @property
+    def start_seconds(self) -> float:
+        """From when."""
+
+    @property
+    def end_seconds(self) -> float:
+        """Until when."""
 
 
 def true_events(
@@ -28,13 +66,24 @@ def true_events(
     lines: Mapping[str, tuple[Point, Point]],
     lights: Sequence[Light],
     duration_seconds: float,
+    *,
+    one_way: Point | None = None,
+    faults: Sequence[CameraFault] = (),
 ) -> tuple[TrueEvent, ...]:
-    """All events that begin before the end, in time order; cut off at the end."""
+    """All events that begin before the end, in time order; cut off at the end.
+
+    `one_way` is the direction (x, z) in which everybody should go, where there is one.
+    """
     found = [event for actor in actors for event in _of_actor(actor, actors, zones, lines, duration_seconds)]
     found += [
         TrueEvent("light", 0, light.start_seconds, light.end_seconds + light.ramp_seconds, is_near_miss=True)
         for light in lights
     ]
+    found += _crowds(actors, zones, duration_seconds)
+    found += _tailgates([event for event in found if event.kind == "crosses"], actors)
+    if one_way is not None:
+        found += [event for actor in actors for event in _wrong_ways(actor, one_way, duration_seconds)]
+    found += _faults(faults, duration_seconds)
     begun = (event for event in found if event.start_seconds < duration_seconds)
     return tuple(sorted(begun, key=lambda event: (event.start_seconds, event.who, event.kind)))
 
@@ -47,11 +96,11 @@ def _of_actor(
     duration_seconds: float,
 ) -> Iterator[TrueEvent]:
     until = min(actor.end_seconds, duration_seconds)
-    if actor.bringer:
+    if actor.bringer and actor.label not in _VEHICLES:
         yield from _bag_events(actor, actors[actor.bringer - 1], until)
         return
     yield from _action_events(actor, until)
-    if actor.label == "dog":
+    if actor.label in _NO_PLACE or actor.bringer:
         return
     for name, corners in zones.items():
         yield from _zone_events(actor, name, corners, until)
@@ -60,7 +109,7 @@ def _of_actor(
 
 
 def _zone_events(actor: Actor, name: str, corners: tuple[Point, ...], until: float) -> Iterator[TrueEvent]:
-    stays = list(_spans(lambda at: _is_inside(_place(actor, at), corners), actor.start_seconds, until))
+    stays = list(_spans(lambda at: is_inside(_place(actor, at), corners), actor.start_seconds, until))
     for start, end in stays:
         if start > actor.start_seconds:
             yield TrueEvent("enters", actor.id, start, end, zone=name)
@@ -69,25 +118,110 @@ def _zone_events(actor: Actor, name: str, corners: tuple[Point, ...], until: flo
             yield TrueEvent("loiters", actor.id, start, end, zone=name, is_near_miss=is_brief)
     if not stays:
         for start, end in _spans(
-            lambda at: _distance(_place(actor, at), corners) < CLOSE_M, actor.start_seconds, until
+            lambda at: distance_m(_place(actor, at), corners) < CLOSE_M, actor.start_seconds, until
         ):
             yield TrueEvent("passes", actor.id, start, end, zone=name, is_near_miss=True)
 
 
 def _line_events(actor: Actor, name: str, ends: tuple[Point, Point], until: float) -> Iterator[TrueEvent]:
     """Left and right are those of someone walking along the line; the ground's z is up in the picture."""
-    for start, end in _spans(lambda at: _side(_place(actor, at), ends) > 0, actor.start_seconds, until):
-        if start > actor.start_seconds and _is_between(_place(actor, start), ends):
+    for start, end in _spans(lambda at: side(_place(actor, at), ends) > 0, actor.start_seconds, until):
+        if start > actor.start_seconds and is_between(_place(actor, start), ends):
             yield TrueEvent("crosses", actor.id, start, start, line=name, direction="right_to_left")
-        if end < until and _is_between(_place(actor, end), ends):
+        if end < until and is_between(_place(actor, end), ends):
             yield TrueEvent("crosses", actor.id, end, end, line=name, direction="left_to_right")
 
 
 def _action_events(actor: Actor, until: float) -> Iterator[TrueEvent]:
-    for start, end in _joined(actor.legs, "run"):
-        yield TrueEvent("runs", actor.id, start, min(end, until))
-    for start, end in _joined(actor.legs, "parked"):
-        yield TrueEvent("parks", actor.id, start, min(end, until))
+    for action, (kind, is_near_miss) in _ACTIONS.items():
+        for start, end in _joined(actor.legs, action) if _is_of(actor, action) else ():
+            yield TrueEvent(kind, actor.id, start, min(end, until), is_near_miss=is_near_miss)
+    for start, end in _joined(actor.legs, "crouch", "bend"):
+        yield TrueEvent("crouches", actor.id, start, min(end, until), is_near_miss=True)
+    for start, end in _joined(actor.legs, "fall", "lie"):
+        if any(leg.action == "fall" and leg.start_seconds == start for leg in actor.legs):
+            yield TrueEvent("falls", actor.id, start, min(end, until))
+
+
+def _is_of(actor: Actor, action: str) -> bool:
+    """Animals that run and bicycles that stand are nothing to tell."""
+    return actor.label not in ("dog", "cat", "bird", "bicycle") or action not in ("run", "parked")
+
+
+def _crowds(
+    actors: Sequence[Actor], zones: Mapping[str, tuple[Point, ...]], duration_seconds: float
+) -> Iterator[TrueEvent]:
+    """Spans in which enough people are in a zone, by its people's stays."""
+    people = [actor for actor in actors if actor.label == "person"]
+    for name, corners in zones.items():
+        stays = [stay for person in people for stay in _stays(person, corners, duration_seconds)]
+        full = [span for span in _at_once(stays, CROWD_FROM) if span[1] - span[0] >= CROWD_SECONDS]
+        yield from (TrueEvent("crowd", 0, start, end, zone=name) for start, end in full)
+        for start, end in _at_once(stays, NEARLY_A_CROWD_FROM):
+            is_full = any(start <= crowd < end for crowd, _ in full)
+            if end - start >= CROWD_SECONDS and not is_full:
+                yield TrueEvent("crowd", 0, start, end, zone=name, is_near_miss=True)
+
+
+def _stays(actor: Actor, corners: tuple[Point, ...], duration_seconds: float) -> Iterator[tuple[float, float]]:
+    until = min(actor.end_seconds, duration_seconds)
+    return _spans(lambda at: is_inside(_place(actor, at), corners), actor.start_seconds, until)
+
+
+def _at_once(stays: Sequence[tuple[float, float]], count: int) -> Iterator[tuple[float, float]]:
+    """The spans in which at least `count` stays overlap; at one moment, those who leave go first."""
+    changes = sorted([(start, 1) for start, _ in stays] + [(end, -1) for _, end in stays])
+    num_present, since = 0, 0.0
+    for at, change in changes:
+        num_present += change
+        if change > 0 and num_present == count:
+            since = at
+        if change < 0 and num_present == count - 1:
+            yield since, at
+
+
+def _tailgates(crossings: Sequence[TrueEvent], actors: Sequence[Actor]) -> Iterator[TrueEvent]:
+    """Of each crossing by a person, how soon after another person's it comes."""
+    by_people = [event for event in crossings if actors[event.who - 1].label == "person"]
+    in_order = sorted(by_people, key=lambda event: (event.line, event.direction, event.start_seconds))
+    for first, second in itertools.pairwise(in_order):
+        is_same = (first.line, first.direction) == (second.line, second.direction) and first.who != second.who
+        gap = second.start_seconds - first.start_seconds
+        if is_same and gap <= FOLLOWS_SECONDS:
+            yield TrueEvent(
+                "tailgates", second.who, second.start_seconds, second.start_seconds, line=second.line,
+                direction=second.direction, is_near_miss=gap > TAILGATES_SECONDS,
+            )  # fmt: skip
+
+
+def _wrong_ways(actor: Actor, one_way: Point, duration_seconds: float) -> Iterator[TrueEvent]:
+    if actor.bringer or actor.label in _NO_PLACE:
+        return
+    length = math.hypot(*one_way)
+    ahead = one_way[0] / length, one_way[1] / length
+    since: float | None = None
+    for leg in (*actor.legs, None):
+        is_against = leg is not None and leg.start != leg.end and _cosine(leg, ahead) <= _AGAINST
+        if leg is not None and is_against and since is None:
+            since = leg.start_seconds
+        if not is_against and since is not None:
+            end = min(leg.start_seconds if leg is not None else actor.end_seconds, duration_seconds)
+            if end - since >= WRONG_WAY_SECONDS:
+                yield TrueEvent("wrong_way", actor.id, since, end)
+            since = None
+
+
+def _cosine(leg: Leg, ahead: Point) -> float:
+    across, along = leg.end[0] - leg.start[0], leg.end[1] - leg.start[1]
+    return (across * ahead[0] + along * ahead[1]) / math.dist(leg.start, leg.end)
+
+
+def _faults(faults: Sequence[CameraFault], duration_seconds: float) -> Iterator[TrueEvent]:
+    kinds: tuple[EventKind, ...] = ("covered", "moved", "defocused")
+    for fault in faults:
+        for kind in kinds:
+            if fault.kind == kind:
+                yield TrueEvent(kind, 0, fault.start_seconds, min(fault.end_seconds, duration_seconds))
 
 
 def _bag_events(bag: Actor, bringer: Actor, until: float) -> Iterator[TrueEvent]:
@@ -135,53 +269,14 @@ def _border(holds: Callable[[float], bool], before: float, after: float) -> floa
     return after
 
 
-def _joined(legs: Sequence[Leg], action: str) -> Iterator[tuple[float, float]]:
-    """Spans of consecutive legs with this action."""
+def _joined(legs: Sequence[Leg], *actions: str) -> Iterator[tuple[float, float]]:
+    """Spans of consecutive legs with one of these actions."""
     since: float | None = None
     for leg in legs:
-        if leg.action == action and since is None:
+        if leg.action in actions and since is None:
             since = leg.start_seconds
-        if leg.action != action and since is not None:
+        if leg.action not in actions and since is not None:
             yield since, leg.start_seconds
             since = None
     if since is not None:
         yield since, legs[-1].end_seconds
-
-
-def _side(point: Point, ends: tuple[Point, Point]) -> float:
-    """Positive on the left of someone walking from the first end to the second."""
-    (ax, az), (bx, bz) = ends
-    return (bx - ax) * (point[1] - az) - (bz - az) * (point[0] - ax)
-
-
-def _is_between(point: Point, ends: tuple[Point, Point]) -> bool:
-    return 0 <= _share_along(point, ends) <= 1
-
-
-def _share_along(point: Point, ends: tuple[Point, Point]) -> float:
-    (ax, az), (bx, bz) = ends
-    length_squared = (bx - ax) ** 2 + (bz - az) ** 2
-    return ((point[0] - ax) * (bx - ax) + (point[1] - az) * (bz - az)) / length_squared
-
-
-def _sides(corners: tuple[Point, ...]) -> Iterator[tuple[Point, Point]]:
-    return zip(corners, corners[1:] + corners[:1], strict=True)
-
-
-def _is_inside(point: Point, corners: tuple[Point, ...]) -> bool:
-    """By counting the sides a ray to the right meets."""
-    x, z = point
-    inside = False
-    for (ax, az), (bx, bz) in _sides(corners):
-        if (az > z) != (bz > z) and x < ax + (z - az) / (bz - az) * (bx - ax):
-            inside = not inside
-    return inside
-
-
-def _distance(point: Point, corners: tuple[Point, ...]) -> float:
-    """Metres to the nearest side."""
-    nearest = math.inf
-    for (ax, az), (bx, bz) in _sides(corners):
-        share = min(max(_share_along(point, ((ax, az), (bx, bz))), 0.0), 1.0)
-        nearest = min(nearest, math.dist(point, (ax + share * (bx - ax), az + share * (bz - az))))
-    return nearest

@@ -1,4 +1,4 @@
-"""People, dogs, cars and bags: a pose in, strokes on the picture and the box around them out.
+"""The plain people, dogs, cars and bags of the first scenes, and the way to the varied ones.
 
 Each is a handful of points in metres around its place on the ground, projected at once; a person's come from
 a gait whose phase is the distance walked, so that feet do not slide.
@@ -9,26 +9,35 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.contracts.values import Box
-from pipeline.scenes.draw import Brush, shade
+from pipeline.scenes.animals import draw_beast, draw_bird
+from pipeline.scenes.bags import draw_bag, draw_chair, draw_smoke
+from pipeline.scenes.draw import Brush, Drawn, shade
+from pipeline.scenes.people import draw_person
 from pipeline.scenes.script import Actor, Colour, Pose
+from pipeline.scenes.solids import Points, around, block, draw_block, placed, shadow_of, wheel
+from pipeline.scenes.vehicles import VehiclePainter
 from pipeline.scenes.view import View
 
-Points = NDArray[np.float64]
-"""(N, 3): (forward, left, up) of the figure, (x, up, z) of the world, or (x, y, scale) in pixels."""
-
 _SHADOW_FACTOR = 0.62
-_SUN = (0.55, 0.25)
-"""Where the shadow of a point one metre up falls: metres in x and z."""
 _TYRE: Colour = (26, 26, 28)
 _GLASS: Colour = (58, 72, 86)
 _LAMP: Colour = (236, 226, 190)
 
 
 def draw_actor(brush: Brush, view: View, actor: Actor, pose: Pose, *, has_sun: bool) -> Box:
-    """Draw one actor with its shadow; the box around it in pixels, not yet cut at the picture's edge."""
+    """Draw one actor with its shadow; the box around it in pixels, not yet cut at the picture's edge, and empty where
+    a varied actor is outside the picture."""
+    drawn = draw_figure(brush, view, actor, pose, has_sun=has_sun)
+    return Box(0.0, 0.0, 0.0, 0.0) if drawn is None else drawn if isinstance(drawn, Box) else drawn.box
+
+
+def draw_figure(brush: Brush, view: View, actor: Actor, pose: Pose, *, has_sun: bool) -> Drawn | Box | None:
+    """Draw one actor with its shadow. A plain figure gives its box, a varied one also what it covers; None where
+    nothing of a varied one is in the picture."""
+    if actor.look.style is not None:
+        return _varied(brush, view, actor, pose, has_sun)
     if actor.label == "person":
         return _person(brush, view, actor, pose, has_sun)
     if actor.label == "car":
@@ -38,29 +47,23 @@ def draw_actor(brush: Brush, view: View, actor: Actor, pose: Pose, *, has_sun: b
     return _bag(brush, view, actor, pose, has_sun)
 
 
-def _placed(local: Points, pose: Pose) -> Points:
-    """(forward, left, up) around the pose to (x, up, z) in the world."""
-    cos, sin = math.cos(pose.heading), math.sin(pose.heading)
-    world = np.empty_like(local)
-    world[:, 0] = pose.x + local[:, 0] * cos - local[:, 1] * sin
-    world[:, 1] = local[:, 2]
-    world[:, 2] = pose.z + local[:, 0] * sin + local[:, 1] * cos
-    return world
-
-
-def _shadow(world: Points, has_sun: bool) -> Points:
-    lean_x, lean_z = _SUN if has_sun else (0.0, 0.0)
-    flat = np.zeros_like(world)
-    flat[:, 0] = world[:, 0] + world[:, 1] * lean_x
-    flat[:, 2] = world[:, 2] + world[:, 1] * lean_z
-    return flat
-
-
-def _around(pixels: Points, reach_m: float | Points) -> Box:
-    reach = pixels[:, 2] * reach_m
-    left, top = (pixels[:, 0] - reach).min(), (pixels[:, 1] - reach).min()
-    right, bottom = (pixels[:, 0] + reach).max(), (pixels[:, 1] + reach).max()
-    return Box(float(left), float(top), float(right), float(bottom))
+def _varied(brush: Brush, view: View, actor: Actor, pose: Pose, has_sun: bool) -> Drawn | None:
+    label, look = actor.label, actor.look
+    if label == "person":
+        return draw_person(brush.pixels, view, look, pose, has_sun=has_sun)
+    if label in ("dog", "cat"):
+        return draw_beast(brush, view, look, pose, is_cat=label == "cat", has_sun=has_sun)
+    if label == "bird":
+        return draw_bird(brush, view, look, pose, has_sun=has_sun)
+    if label == "smoke":
+        return draw_smoke(brush, view, look, pose)
+    if label == "chair":
+        return draw_chair(brush, view, look, pose, has_sun=has_sun)
+    if label in ("backpack", "suitcase", "handbag"):
+        return draw_bag(brush, view, label, look, pose, actor.bearer, has_sun=has_sun)
+    painter = VehiclePainter(brush, view, look, pose, has_sun=has_sun)
+    paint = {"truck": painter.truck, "bicycle": painter.bicycle, "motorcycle": painter.motorcycle}
+    return paint.get(label, painter.car)()
 
 
 # Joints of a person, in the order `_joints` gives them; then the strokes between them.
@@ -106,10 +109,10 @@ def _bend(joints: Points, chain: tuple[int, ...], upper: tuple[float, float], lo
 
 def _person(brush: Brush, view: View, actor: Actor, pose: Pose, has_sun: bool) -> Box:
     height, look = actor.look.height, actor.look
-    world = _placed(_joints(height, pose), pose)
+    world = placed(_joints(height, pose), pose)
     pixels = view.project(world)
     size = float(pixels[_PELVIS, 2]) * height
-    _person_shadow(brush, view.project(_shadow(world, has_sun)), size)
+    _person_shadow(brush, view.project(shadow_of(world, has_sun)), size)
     far = int(pixels[_HIPS[1], 2] < pixels[_HIPS[0], 2])
     _limb(brush, pixels, _ARMS[far], size * 0.048, shade(look.shirt, 0.7), look.skin)
     _limb(brush, pixels, _LEGS[far], size * 0.066, shade(look.trousers, 0.75), _TYRE)
@@ -119,7 +122,7 @@ def _person(brush: Brush, view: View, actor: Actor, pose: Pose, has_sun: bool) -
     brush.line(pixels[_SHOULDERS[0]], pixels[_SHOULDERS[1]], size * 0.085, look.shirt)
     _limb(brush, pixels, _ARMS[1 - far], size * 0.048, shade(look.shirt, 0.88), look.skin)
     _head(brush, pixels, pose, size, look.skin, look.hair)
-    return _around(pixels, _REACH * height)
+    return around(pixels, _REACH * height)
 
 
 def _person_shadow(brush: Brush, flat: Points, size: float) -> None:
@@ -145,51 +148,24 @@ def _head(brush: Brush, pixels: Points, pose: Pose, size: float, skin: Colour, h
         brush.disc(face, size * 0.052, skin)
 
 
-def _block(front: float, back: float, half: float, low: float, high: float, taper: float = 0.0) -> Points:
-    """(8, 3) corners of a box, the lower four first; `taper` draws the roof's ends in."""
-    floor = [(front, half, low), (front, -half, low), (back, -half, low), (back, half, low)]
-    roof = [(front - taper, half, high), (front - taper, -half, high)]
-    roof += [(back + taper, -half, high), (back + taper, half, high)]
-    return np.array(floor + roof)
-
-
-# Faces of a block, each clockwise seen from outside, and how much light they catch.
-_FACES = (((4, 5, 6, 7), 1.12), ((0, 1, 5, 4), 0.95), ((2, 3, 7, 6), 0.82), ((3, 0, 4, 7), 0.88), ((1, 2, 6, 5), 0.72))
-
-
-def _draw_block(brush: Brush, pixels: Points, roof: Colour, sides: Colour) -> None:
-    """The faces that look at the camera; a box needs no other order."""
-    for corners, light in _FACES:
-        face = pixels[list(corners)]
-        (ax, ay), (bx, by) = face[1, :2] - face[0, :2], face[2, :2] - face[1, :2]
-        if ax * by - ay * bx > 0:
-            brush.polygon(face, shade(roof if light > 1 else sides, light))
-
-
 def _car(brush: Brush, view: View, actor: Actor, pose: Pose) -> Box:
     paint = actor.look.shirt
-    body = _placed(_block(2.1, -2.1, 0.86, 0.32, 0.86, 0.08), pose)
-    cabin = _placed(_block(0.95, -1.7, 0.76, 0.84, 1.45, 0.42), pose)
-    under = _placed(_block(2.15, -2.15, 0.95, 0.0, 0.0), pose)
+    body = placed(block(2.1, -2.1, 0.86, 0.32, 0.86, 0.08), pose)
+    cabin = placed(block(0.95, -1.7, 0.76, 0.84, 1.45, 0.42), pose)
+    under = placed(block(2.15, -2.15, 0.95, 0.0, 0.0), pose)
     parts = [view.project(part) for part in (body, cabin, under)]
     brush.darken([parts[2][:4]], [0.0], 0.5)
-    wheels = [_wheel(view, pose, x, y) for x in (1.32, -1.32) for y in (0.84, -0.84)]
+    wheels = [wheel(view, pose, x, y) for x in (1.32, -1.32) for y in (0.84, -0.84)]
     wheels.sort(key=lambda rim: float(rim[0, 2]))
-    for wheel in wheels:
-        brush.polygon(wheel, _TYRE)
-    _draw_block(brush, parts[0], paint, paint)
-    _draw_block(brush, parts[1], paint, _GLASS)
-    for wheel in wheels[2:]:
-        brush.polygon(wheel, _TYRE)
-        brush.disc(wheel.mean(axis=0), float(wheel[0, 2]) * 0.15, (120, 122, 126))
+    for rim in wheels:
+        brush.polygon(rim, _TYRE)
+    draw_block(brush, parts[0], paint, paint)
+    draw_block(brush, parts[1], paint, _GLASS)
+    for rim in wheels[2:]:
+        brush.polygon(rim, _TYRE)
+        brush.disc(rim.mean(axis=0), float(rim[0, 2]) * 0.15, (120, 122, 126))
     _lamps(brush, view, pose)
-    return _around(np.concatenate([*parts[:2], *wheels]), 0.0)
-
-
-def _wheel(view: View, pose: Pose, forward: float, left: float) -> Points:
-    angles = np.linspace(0, 2 * math.pi, 14, endpoint=False)
-    rim = np.stack([forward + 0.33 * np.cos(angles), np.full(14, left), 0.33 + 0.33 * np.sin(angles)], axis=1)
-    return view.project(_placed(rim, pose))
+    return around(np.concatenate([*parts[:2], *wheels]), 0.0)
 
 
 def _lamps(brush: Brush, view: View, pose: Pose) -> None:
@@ -199,7 +175,7 @@ def _lamps(brush: Brush, view: View, pose: Pose) -> None:
         return
     is_front_seen = towards_camera > 0
     forward = math.copysign(2.09, towards_camera)
-    for lamp in view.project(_placed(np.array([(forward, 0.62, 0.66), (forward, -0.62, 0.66)]), pose)):
+    for lamp in view.project(placed(np.array([(forward, 0.62, 0.66), (forward, -0.62, 0.66)]), pose)):
         brush.disc(lamp, lamp[2] * 0.10, _LAMP if is_front_seen else (196, 40, 36))
 
 
@@ -213,8 +189,8 @@ def _dog(brush: Brush, view: View, actor: Actor, pose: Pose, has_sun: bool) -> B
     ]
     wag = 0.06 * math.sin(phase * 1.7)
     trunk = [(0.30, 0.0, tall * 0.72), (-0.30, 0.0, tall * 0.70), (0.46, 0.0, tall * 0.98), (0.58, 0.0, tall * 0.92)]
-    world = _placed(np.array([*feet, *trunk, (-0.50, wag, tall * 0.95)]), pose)
-    pixels, flat = view.project(world), view.project(_shadow(world, has_sun))
+    world = placed(np.array([*feet, *trunk, (-0.50, wag, tall * 0.95)]), pose)
+    pixels, flat = view.project(world), view.project(shadow_of(world, has_sun))
     scale = float(pixels[4, 2])
     brush.darken([flat[[4, 5]], flat[[4, 0]], flat[[5, 2]]], [scale * 0.2, scale * 0.06, scale * 0.06], _SHADOW_FACTOR)
     for foot, hip in ((0, 4), (1, 4), (2, 5), (3, 5)):
@@ -223,7 +199,7 @@ def _dog(brush: Brush, view: View, actor: Actor, pose: Pose, has_sun: bool) -> B
     brush.line(pixels[4], pixels[6], scale * 0.13, coat)
     brush.line(pixels[6], pixels[7], scale * 0.12, shade(coat, 1.15))
     brush.line(pixels[5], pixels[8], scale * 0.05, coat)
-    return _around(pixels, np.array([0.03] * 4 + [0.11, 0.11, 0.07, 0.06, 0.03]))
+    return around(pixels, np.array([0.03] * 4 + [0.11, 0.11, 0.07, 0.06, 0.03]))
 
 
 def _bag(brush: Brush, view: View, actor: Actor, pose: Pose, has_sun: bool) -> Box:
@@ -235,14 +211,14 @@ def _bag(brush: Brush, view: View, actor: Actor, pose: Pose, has_sun: bool) -> B
         forward, left, lift, deep, half = -0.20, 0.0, 0.98, 0.11, 0.16
     if pose.action == "left":
         forward, left, lift = 0.32, -0.25, 0.0
-    local = _block(forward + deep, forward - deep, half, lift, lift + tall, 0.03)
+    local = block(forward + deep, forward - deep, half, lift, lift + tall, 0.03)
     local[:, 1] += left
-    world = _placed(local, pose)
+    world = placed(local, pose)
     pixels = view.project(world)
     if pose.action == "left":
-        flat = view.project(_shadow(world, has_sun))
+        flat = view.project(shadow_of(world, has_sun))
         brush.darken([flat[[0, 1, 2, 3]], flat[[0, 4, 5, 1]], flat[[1, 5, 6, 2]]], [0.0] * 3, _SHADOW_FACTOR)
-    _draw_block(brush, pixels, colour, colour)
+    draw_block(brush, pixels, colour, colour)
     handle = pixels[4:, :2].mean(axis=0)
     brush.line(handle, handle - (0, pixels[4, 2] * 0.07), pixels[4, 2] * 0.04, _TYRE)
-    return _around(np.vstack([pixels, (*(handle - (0, pixels[4, 2] * 0.07)), 0.0)]), 0.0)
+    return around(np.vstack([pixels, (*(handle - (0, pixels[4, 2] * 0.07)), 0.0)]), 0.0)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.contracts.values import Box, Image, NormalisedPoint
+from pipeline.contracts.values import Image, NormalisedPoint
 from pipeline.scenes.backdrop import Tree
+from pipeline.scenes.conditions import Conditions, Lens
 from pipeline.scenes.draw import Brush, exposed
 from pipeline.scenes.events import true_events
-from pipeline.scenes.figures import draw_actor
-from pipeline.scenes.script import Actor, Light, Point, Pose
+from pipeline.scenes.pixels import fitted, paste, scaled
+from pipeline.scenes.place import Match, Occluder
+from pipeline.scenes.script import Actor, Light, Point
+from pipeline.scenes.staging import draw_actors, present_at
 from pipeline.scenes.truth import ActorTruth, FrameTruth, TrueEvent
 from pipeline.scenes.view import View
 
 _GRAIN_SLACK_PX = 64
 _GRAIN_SIGMA = 2.2
 """Standard deviation of the sensor's noise, grey levels; a clean CCTV picture by day."""
-_SMALLEST_PX = 2.0
-"""A sliver at the picture's edge that is thinner than this does not count as in the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,13 @@ class Script:
     lights: tuple[Light, ...] = ()
     trees: tuple[Tree, ...] = ()
     has_sun: bool = True
+    conditions: Conditions | None = None
+    """How the camera sees; None: as a clean one by day."""
+    match: Match | None = None
+    """How figures are fitted into a real picture; None: they are drawn as they are."""
+    occluders: tuple[Occluder, ...] = ()
+    one_way: Point | None = None
+    """The direction everybody should go, where there is one."""
 
 
 class Scene:
@@ -59,14 +68,23 @@ class Scene:
         rng = np.random.default_rng((seed, 7))
         self._backdrop = script.paint(script.view, rng)
         self._trees = [tree.sway(script.view, seed) for tree in script.trees]
-        self._grain = self._make_grain(rng)
+        self._lens = Lens(script.conditions, seed, script.view.size) if script.conditions is not None else None
+        self._grain_rng = rng
+        farthest_first = sorted(script.occluders, key=lambda each: -each.z)
+        self._hiding = [(each.z, each.mask.astype(np.uint8) * 255) for each in farthest_first]
 
     @functools.cached_property
     def events(self) -> tuple[TrueEvent, ...]:
         """What happens, in time order."""
         script = self._script
         return true_events(
-            script.actors, script.zones or {}, script.lines or {}, script.lights, script.duration_seconds
+            script.actors,
+            script.zones or {},
+            script.lines or {},
+            script.lights,
+            script.duration_seconds,
+            one_way=script.one_way,
+            faults=script.conditions.faults if script.conditions is not None else (),
         )
 
     def render(self, at_seconds: float) -> tuple[Image, FrameTruth]:
@@ -75,24 +93,33 @@ class Scene:
         brush = Brush(pixels)
         for sway in self._trees:
             sway(brush, at_seconds)
-        truths = []
-        for actor, pose in self._present(at_seconds):
-            box = draw_actor(brush, self._script.view, actor, pose, has_sun=self._script.has_sun)
-            seen = _cut(box, self._script.view.size)
-            if seen is not None:
-                truths.append(ActorTruth(actor.id, actor.label, seen, pose.action))
+        standing = pixels.copy() if self._script.match or self._hiding else pixels
+        truths = self._draw(brush, standing, at_seconds)
+        if self._script.match is not None:
+            fitted(pixels, standing, self._script.match)
         gain = math.prod(light.factor(at_seconds) for light in self._script.lights)
-        return exposed(pixels, gain, self._grain_at(at_seconds)), FrameTruth(at_seconds, tuple(truths))
+        if self._lens is None:
+            return exposed(pixels, gain, self._grain_at(at_seconds)), FrameTruth(at_seconds, truths)
+        seen = self._lens.apply(pixels if gain == 1 else scaled(pixels, gain), at_seconds)
+        return seen, FrameTruth(at_seconds, self._lens.truths(truths, at_seconds))
 
-    def _present(self, at_seconds: float) -> list[tuple[Actor, Pose]]:
-        """Who is there, farthest first."""
-        poses = [(actor, pose) for actor in self._script.actors if (pose := actor.pose(at_seconds)) is not None]
-        return sorted(poses, key=lambda present: -_depth(*present))
+    def _draw(self, brush: Brush, standing: Image, at_seconds: float) -> tuple[ActorTruth, ...]:
+        """Everybody, far to near; what stands before somebody is put back over them."""
+        view, has_sun = self._script.view, self._script.has_sun
+        present, truths = present_at(self._script.actors, at_seconds), []
+        for z, mask in self._hiding:
+            behind = [(actor, pose) for actor, pose in present if pose.z >= z]
+            present = [(actor, pose) for actor, pose in present if pose.z < z]
+            truths += [_partly(seen, mask) for seen in draw_actors(brush, view, behind, has_sun=has_sun)]
+            paste(brush.pixels, standing, mask)
+        return (*truths, *draw_actors(brush, view, present, has_sun=has_sun))
 
-    def _make_grain(self, rng: np.random.Generator) -> Image:
+    @functools.cached_property
+    def _grain(self) -> Image:
+        """Made when first asked for: a scene with conditions has noise of its own."""
         width, height = self._script.view.size
         shape = (height + _GRAIN_SLACK_PX, width + _GRAIN_SLACK_PX, 3)
-        return np.clip(np.rint(rng.normal(128, _GRAIN_SIGMA, shape)), 0, 255).astype(np.uint8)
+        return np.clip(np.rint(self._grain_rng.normal(128, _GRAIN_SIGMA, shape)), 0, 255).astype(np.uint8)
 
     def _grain_at(self, at_seconds: float) -> Image:
         """A window into a larger field of noise, elsewhere at every millisecond: drawing it anew each time
@@ -103,19 +130,13 @@ class Scene:
         return self._grain[top : top + height, left : left + width]
 
 
-def _depth(actor: Actor, pose: Pose) -> float:
-    """Metres away, for painting far to near; a carried bag hides its bringer or is hidden by them."""
-    if pose.action != "carried":
-        return pose.z
-    return pose.z - (0.3 * math.cos(pose.heading) if actor.label == "suitcase" else 0.2 * math.sin(pose.heading))
-
-
 def _line(view: View, ends: tuple[Point, Point]) -> tuple[NormalisedPoint, NormalisedPoint]:
     first, second = view.normalised(ends)
     return first, second
 
 
-def _cut(box: Box, size: tuple[int, int]) -> Box | None:
-    """The part of a box inside the picture."""
-    seen = Box(max(box.left, 0.0), max(box.top, 0.0), min(box.right, size[0]), min(box.bottom, size[1]))
-    return seen if seen.width >= _SMALLEST_PX and seen.height >= _SMALLEST_PX else None
+def _partly(seen: ActorTruth, mask: NDArray[np.uint8]) -> ActorTruth:
+    """What the mask hides of somebody, by its share of their box."""
+    box = seen.box
+    area = mask[int(box.top) : math.ceil(box.bottom), int(box.left) : math.ceil(box.right)]
+    return replace(seen, visible=round(seen.visible * (1 - float(area.mean()) / 255), 3))

@@ -7,7 +7,12 @@ from typing import Literal
 
 from pipeline.contracts.values import Box
 
-EventKind = Literal["enters", "loiters", "passes", "crosses", "runs", "left_behind", "parks", "light"]
+EventKind = Literal[
+    "enters", "loiters", "passes", "crosses", "runs", "left_behind", "parks", "light",
+    "falls", "lies", "climbs", "fights", "greets", "crouches", "sits",
+    "crowd", "tailgates", "wrong_way", "smoke", "covered", "moved", "defocused",
+]  # fmt: skip
+Posture = Literal["", "upright", "crouched", "sitting", "lying"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +22,21 @@ class ActorTruth:
     id: int
     """The same in every frame of the scene; from 1."""
     label: str
-    """`person`, `car`, `dog`, `backpack` or `suitcase`: COCO's words."""
+    """COCO's words (`person`, `bicycle`, `motorcycle`, `car`, `truck`, `dog`, `cat`, `bird`, `backpack`, `suitcase`,
+    `handbag`), and `smoke`."""
     box: Box
     """Around what is drawn of it (without its shadow), cut at the picture's edge, absolute pixels. What hides
     behind something else is not taken off."""
     action: str
-    """`walk`, `run`, `stand`; of a bag `carried` or `left`; of a car `drive` or `parked`."""
+    """Of a person `stand`, `walk`, `run`, `crouch`, `bend`, `climb`, `lie`, `sit`, `fall`, `fight`, `greet`, `cycle`;
+    of an animal `stand`, `walk`, `run`; of a vehicle `drive` or `parked`; of a bag `carried` or `left`; of smoke
+    `rise`."""
+    pose: Posture = ""
+    """Of a person; of anything else empty."""
+    carrying: tuple[str, ...] = ()
+    """Labels of the bags this person carries now."""
+    visible: float = 1.0
+    """Share of what is drawn of it that nothing drawn later hides, 0 to 1; the picture's edge does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +61,20 @@ class TrueEvent:
     | `left_behind` | a bag stands on the ground: true when its bringer is away for 10 s or more, else near miss |
     | `parks` | a car stands |
     | `light` | near miss: the light changes |
+    | `falls` | from the first tumbling to getting up again, or to the end |
+    | `lies` | a person lies, fallen or lain down |
+    | `climbs`, `fights` | a person does so |
+    | `greets`, `crouches`, `sits` | near misses of fights and falls; tying a shoe counts as crouching |
+    | `crowd` | 5 or more people are in `zone` for 3 s or more; with 3 or 4 a near miss |
+    | `tailgates` | crosses `line` within 1.5 s after somebody else, the same way; within 6 s a near miss |
+    | `wrong_way` | moves against the way of the place for 1 s or more |
+    | `smoke` | smoke rises |
+    | `covered`, `moved`, `defocused` | the camera is |
     """
 
     kind: EventKind
     who: int
-    """Id of the actor; 0 for the light."""
+    """Id of the actor; 0 for the light, a crowd and the camera."""
     start_seconds: float
     end_seconds: float
     zone: str = ""

@@ -1,0 +1,126 @@
+"""English: what a report says of each situation and near miss."""
+
+from __future__ import annotations
+
+from pipeline.scenes.telling import Forecast, Tale
+
+TALES: dict[str, Tale] = {
+    "intrusion": Tale(
+        "Somebody in {zone}",
+        "{who} goes into {zone} in {place}, where nobody may be.",
+        "Look who it is and send somebody to {zone}.",
+        (Forecast("{who} leaves {zone} again", 30, 0.7), Forecast("{who} stays in {zone}", 60, 0.3)),
+    ),
+    "passes": Tale("Somebody passes by", "{who} walks past {zone} and stays outside it all the time."),
+    "beside": Tale("Somebody beside {zone}", "{who} stops beside {zone} and does not go in."),
+    "animal": Tale("An animal in {zone}", "{who} is in {zone}; it is an animal and not a person."),
+    "loitering": Tale(
+        "Somebody loiters in {zone}",
+        "{who} stays in {zone} in {place} for {seconds} seconds, much longer than going through takes.",
+        "Ask what {who} is waiting for.",
+        (Forecast("{who} is still in {zone}", 30, 0.6), Forecast("{who} goes away", 60, 0.6)),
+    ),
+    "brief": Tale("Somebody is in {zone} briefly", "{who} is in {zone} for {seconds} seconds only and goes on."),
+    "left_bag": Tale(
+        "A bag is left behind",
+        "{who} puts {bag} down in {place} and goes away; nobody is with it for {seconds} seconds.",
+        "Keep people away from {bag} and find its owner.",
+        (Forecast("{bag} still stands there", 60, 0.8), Forecast("{who} comes back for {bag}", 120, 0.2)),
+    ),
+    "taken": Tale("A bag is put down and taken again", "{who} puts {bag} down, waits beside it and takes it again."),
+    "attended": Tale("A bag with its owner", "{who} puts {bag} down and stays with it."),
+    "fall": Tale(
+        "Somebody has fallen",
+        "{who} falls in {place} and stays lying on the ground.",
+        "See whether {who} needs help.",
+        (Forecast("{who} is still lying there", 30, 0.8), Forecast("{who} gets up", 60, 0.3)),
+    ),
+    "sits": Tale("Somebody sits down", "{who} sits down on a chair and gets up again; nobody falls."),
+    "sits_on_ground": Tale("Somebody sits on the ground", "{who} sits down on the ground and gets up; nobody falls."),
+    "ties": Tale("Somebody bends down", "{who} bends down to a shoe and walks on; nobody falls."),
+    "crouches": Tale("Somebody crouches", "{who} crouches for a while and gets up; nobody falls."),
+    "fight": Tale(
+        "A fight",
+        "{who} and {other} hit each other in {place}.",
+        "Send somebody to part them.",
+        (Forecast("the fight goes on", 10, 0.6), Forecast("one of them runs away", 30, 0.4)),
+    ),
+    "greets": Tale("Two people greet each other", "{who} and {other} greet each other; nobody hits anybody."),
+    "talks": Tale("Two people talk", "{who} and {other} stand and talk; nobody hits anybody."),
+    "running": Tale(
+        "Somebody runs",
+        "{who} runs through {place}.",
+        "See what {who} runs from or to.",
+        (Forecast("{who} has left the picture", 10, 0.7),),
+    ),
+    "walks_fast": Tale("Somebody walks fast", "{who} walks fast through {place} and does not run."),
+    "cycles": Tale("Somebody cycles", "{who} rides a bicycle through {place} and does not run."),
+    "wrong_way": Tale(
+        "Somebody goes the wrong way",
+        "{who} moves through {place} against the permitted direction.",
+        "Stop {who} and clear the way.",
+        (Forecast("{who} goes on the wrong way", 10, 0.7),),
+    ),
+    "right_way": Tale("Somebody goes the right way", "{who} moves through {place} in the permitted direction."),
+    "crowd": Tale(
+        "A crowd",
+        "{count} people stand together in {place}.",
+        "Watch whether the crowd grows.",
+        (Forecast("the crowd is still there", 30, 0.6), Forecast("the crowd breaks up", 60, 0.5)),
+    ),
+    "few": Tale("A few people", "{count} people stand together in {place}, too few for a crowd."),
+    "tailgating": Tale(
+        "Somebody slips through behind another",
+        "{who} follows {other} across the line in {place} within two seconds.",
+        "Check whether {who} was let in.",
+        (Forecast("{who} is beyond the line", 10, 0.9),),
+    ),
+    "apart": Tale("Two people cross one by one", "{who} crosses the line well after {other} and follows nobody."),
+    "vehicle_on_footpath": Tale(
+        "A vehicle in {zone}",
+        "{who} drives in {zone} in {place}, where no vehicle belongs.",
+        "Stop the driver and warn people on foot.",
+        (Forecast("{who} leaves {zone}", 20, 0.6),),
+    ),
+    "road": Tale("A vehicle on the road", "{who} drives where vehicles belong and stays off {zone}."),
+    "climbing": Tale(
+        "Somebody climbs the fence",
+        "{who} climbs over the fence in {place}.",
+        "Send somebody to the fence.",
+        (Forecast("{who} is on the other side", 10, 0.8),),
+    ),
+    "stands_at_fence": Tale("Somebody stands at the fence", "{who} stands at the fence and does not climb."),
+    "walks_along_fence": Tale("Somebody walks along the fence", "{who} walks along the fence and does not climb."),
+    "smoke": Tale(
+        "Smoke",
+        "Smoke rises in {place}.",
+        "Look for a fire and call the fire brigade.",
+        (Forecast("there is more smoke", 30, 0.7), Forecast("flames are seen", 120, 0.3)),
+    ),
+    "fog": Tale("Fog", "There is fog in {place}, everywhere alike; nothing burns."),
+    "flat": Tale("A dull picture", "The picture of {place} is dull everywhere; nothing burns."),
+    "covered": Tale(
+        "The camera is covered",
+        "Something covers the lens; {place} cannot be seen any more.",
+        "Go to the camera and uncover it.",
+        (Forecast("the camera is still covered", 60, 0.8),),
+    ),
+    "light_change": Tale("The light changes", "It gets darker in {place}, and everything can still be seen."),
+    "moved": Tale(
+        "The camera was moved",
+        "The camera points elsewhere than before; zones no longer fit {place}.",
+        "Go to the camera and turn it back.",
+        (Forecast("the camera still points elsewhere", 60, 0.9),),
+    ),
+    "shake": Tale("The camera shakes", "The camera shakes a little and still points where it did in {place}."),
+    "defocused": Tale(
+        "The picture is out of focus",
+        "The picture has become blurred; little can be told in {place}.",
+        "Focus the camera or clean its lens.",
+        (Forecast("the picture is still blurred", 60, 0.9),),
+    ),
+    "soft": Tale("A soft picture", "The picture of {place} is as soft as it always is and not out of focus."),
+    "rain": Tale("Rain", "It rains in {place}; the picture is still in focus."),
+    "ordinary": Tale("Nothing unusual", "Nothing out of the ordinary happens in {place}."),
+}
+"""By situation and by what happens in its place."""

@@ -1,0 +1,121 @@
+"""Chinese: what a report says of each situation and near miss."""
+
+from __future__ import annotations
+
+from pipeline.scenes.telling import Forecast, Tale
+
+TALES: dict[str, Tale] = {
+    "intrusion": Tale(
+        "有人进入{zone}",
+        "{who}走进{place}的{zone}，那里不允许有人。",
+        "查看是谁，并派人前往{zone}。",
+        (Forecast("{who}离开{zone}", 30, 0.7), Forecast("{who}留在{zone}", 60, 0.3)),
+    ),
+    "passes": Tale("有人经过", "{who}从{zone}旁走过，始终没有进入。"),
+    "beside": Tale("有人停在{zone}旁", "{who}停在{zone}旁边，没有进入。"),
+    "animal": Tale("{zone}里有动物", "{who}在{zone}内，是动物而不是人。"),
+    "loitering": Tale(
+        "有人在{zone}徘徊",
+        "{who}在{place}的{zone}停留了{seconds}秒，远远超过经过所需的时间。",
+        "询问{who}在等什么。",
+        (Forecast("{who}仍在{zone}", 30, 0.6), Forecast("{who}离开", 60, 0.6)),
+    ),
+    "brief": Tale("有人短暂停留在{zone}", "{who}在{zone}只停留了{seconds}秒就走了。"),
+    "left_bag": Tale(
+        "有包裹被遗留",
+        "{who}把{bag}放在{place}后离开，{seconds}秒内无人看管。",
+        "让人们远离{bag}，并寻找其主人。",
+        (Forecast("{bag}仍在原地", 60, 0.8), Forecast("{who}回来取{bag}", 120, 0.2)),
+    ),
+    "taken": Tale("包裹放下后又被拿走", "{who}放下{bag}，在旁边等待，然后又拿走。"),
+    "attended": Tale("包裹有主人看管", "{who}放下{bag}，一直守在旁边。"),
+    "fall": Tale(
+        "有人摔倒",
+        "{who}在{place}摔倒，躺在地上没有起来。",
+        "查看{who}是否需要帮助。",
+        (Forecast("{who}仍躺在地上", 30, 0.8), Forecast("{who}站起来", 60, 0.3)),
+    ),
+    "sits": Tale("有人坐下", "{who}坐到椅子上又站起来，没有人摔倒。"),
+    "sits_on_ground": Tale("有人坐在地上", "{who}坐到地上又站起来，没有人摔倒。"),
+    "ties": Tale("有人弯腰", "{who}弯腰整理鞋子后继续走，没有人摔倒。"),
+    "crouches": Tale("有人蹲下", "{who}蹲了一会儿又站起来，没有人摔倒。"),
+    "fight": Tale(
+        "有人打架",
+        "{who}和{other}在{place}互相殴打。",
+        "派人把他们分开。",
+        (Forecast("打架还在继续", 10, 0.6), Forecast("其中一人跑开", 30, 0.4)),
+    ),
+    "greets": Tale("两个人打招呼", "{who}和{other}互相问候，没有人动手。"),
+    "talks": Tale("两个人交谈", "{who}和{other}站着交谈，没有人动手。"),
+    "running": Tale("有人奔跑", "{who}跑过{place}。", "查看{who}为什么跑。", (Forecast("{who}离开画面", 10, 0.7),)),
+    "walks_fast": Tale("有人快走", "{who}快步走过{place}，并没有跑。"),
+    "cycles": Tale("有人骑车", "{who}骑自行车经过{place}，并没有跑。"),
+    "wrong_way": Tale(
+        "有人逆行",
+        "{who}在{place}朝着禁止的方向移动。",
+        "拦住{who}，疏通道路。",
+        (Forecast("{who}继续逆行", 10, 0.7),),
+    ),
+    "right_way": Tale("有人顺行", "{who}在{place}按规定的方向移动。"),
+    "crowd": Tale(
+        "人群聚集",
+        "{count}个人聚集在{place}。",
+        "留意人群是否扩大。",
+        (Forecast("人群仍在", 30, 0.6), Forecast("人群散开", 60, 0.5)),
+    ),
+    "few": Tale("几个人", "{count}个人在{place}站在一起，算不上人群。"),
+    "tailgating": Tale(
+        "有人尾随通过",
+        "{who}在两秒内跟着{other}越过{place}的界线。",
+        "核实{who}是否获准进入。",
+        (Forecast("{who}已在界线另一侧", 10, 0.9),),
+    ),
+    "apart": Tale("两人先后通过", "{who}在{other}通过很久之后才越过界线，没有尾随。"),
+    "vehicle_on_footpath": Tale(
+        "{zone}里有车辆",
+        "{who}在{place}的{zone}行驶，那里不允许车辆进入。",
+        "拦住司机，提醒行人。",
+        (Forecast("{who}离开{zone}", 20, 0.6),),
+    ),
+    "road": Tale("车辆在车道上", "{who}行驶在车道上，没有进入{zone}。"),
+    "climbing": Tale(
+        "有人翻越围栏",
+        "{who}在{place}翻越围栏。",
+        "派人前往围栏。",
+        (Forecast("{who}到了围栏另一侧", 10, 0.8),),
+    ),
+    "stands_at_fence": Tale("有人站在围栏边", "{who}站在围栏边，没有攀爬。"),
+    "walks_along_fence": Tale("有人沿围栏行走", "{who}沿着围栏行走，没有攀爬。"),
+    "smoke": Tale(
+        "有烟雾",
+        "{place}冒出烟雾。",
+        "寻找火源并通知消防。",
+        (Forecast("烟雾变大", 30, 0.7), Forecast("出现明火", 120, 0.3)),
+    ),
+    "fog": Tale("有雾", "{place}到处有雾，没有东西燃烧。"),
+    "flat": Tale("画面灰暗", "{place}的画面整体灰暗，没有东西燃烧。"),
+    "covered": Tale(
+        "摄像机被遮挡",
+        "有东西挡住镜头，看不到{place}。",
+        "前往摄像机处清除遮挡。",
+        (Forecast("摄像机仍被遮挡", 60, 0.8),),
+    ),
+    "light_change": Tale("光线变化", "{place}变暗了，但一切仍然看得见。"),
+    "moved": Tale(
+        "摄像机被移动",
+        "摄像机朝向改变，区域与{place}不再对应。",
+        "前往摄像机处将其转回。",
+        (Forecast("摄像机仍朝向别处", 60, 0.9),),
+    ),
+    "shake": Tale("摄像机抖动", "摄像机轻微抖动，仍对着{place}原来的方向。"),
+    "defocused": Tale(
+        "画面失焦",
+        "画面变得模糊，{place}难以看清。",
+        "重新对焦或清洁镜头。",
+        (Forecast("画面仍然模糊", 60, 0.9),),
+    ),
+    "soft": Tale("画面柔和", "{place}的画面一向柔和，并没有失焦。"),
+    "rain": Tale("下雨", "{place}在下雨，画面仍然清晰。"),
+    "ordinary": Tale("没有异常", "{place}没有发生异常。"),
+}
+"""By situation and by what happens in its place."""
