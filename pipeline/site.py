@@ -41,6 +41,8 @@ DEFAULT_HEALTH_RULE = Rule(id="camera-health", health=tuple(Condition), verify="
 """Tells every channel whatever goes wrong with any camera: nobody has to ask for it."""
 MOTION_DETECTOR = "motion"
 NO_MODEL = "none"
+BUILTIN_MODEL = "builtin"
+"""The models that come with the program: small, trained on rendered scenes, a demonstrator."""
 
 
 class SiteInfo(Contract):
@@ -82,13 +84,15 @@ class Models(Contract):
     """Which models do the seeing and the reasoning. Nothing is downloaded unless it is named here."""
 
     encoder: str = NO_MODEL
-    """`none`, a CLIP/SigLIP/DINO model: a Hugging Face id or a folder; or `onnx:PATH[#LAYER]`, which reads no words."""
+    """`none`, `builtin`, a CLIP/SigLIP/DINO model: a Hugging Face id or a folder; or `onnx:PATH[#LAYER]`, which reads
+    no words."""
     detector: str = MOTION_DETECTOR
-    """`motion`, `onnx:PATH` (YOLOX layout), or an object-detection model: a Hugging Face id or a folder."""
+    """`motion`, `builtin` (what moves, with a name), `onnx:PATH` (YOLOX layout), or an object-detection model: a
+    Hugging Face id or a folder."""
     faces: str = NO_MODEL
     """`none`, or `onnx:PATH` of a face detector (the Ultra-Light-Fast layout), for cameras with `blur_faces`."""
     vlm: str = NO_MODEL
-    """`none`, `openai:URL#model`, or an image-text-to-text model: a Hugging Face id or a folder."""
+    """`none`, `builtin`, `openai:URL#model`, or an image-text-to-text model: a Hugging Face id or a folder."""
     vlm_api_key: SecretStr | None = None
     """For `openai:`; from the environment as `${NAME}`."""
     strong_vlm: str = NO_MODEL
@@ -376,7 +380,7 @@ def _check_models(site: Site, rule: Rule, at: tuple[str | int, ...], document: D
                 document.line(path),
                 dotted(path),
                 f"the motion detector cannot tell a {wanted[0]} from anything else that moves",
-                "write object: any, or set models.detector to onnx:PATH or a detection model",
+                "write object: any, or set models.detector to builtin, onnx:PATH or a detection model",
             )
 
 

@@ -40,6 +40,7 @@ from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, 
 from pipeline.cli.replay import replay
 from pipeline.cli.reviews import confirm, precision, reject
 from pipeline.cli.run import run
+from pipeline.cli.train import train
 from pipeline.cli.watch import EPILOG, watch
 from pipeline.cli.why_command import why
 from pipeline.errors import ConfigError, SightlineError
@@ -131,6 +132,7 @@ app.command()(erase)
 app.command("eval")(evaluate)
 app.command()(backtest)
 app.command("learn-rules")(learn_rules)
+app.command()(train)
 app.add_typer(cameras, name="cameras")
 app.add_typer(cluster, name="cluster")
 for _review_command in (confirm, reject, precision):

@@ -17,10 +17,11 @@ from pipeline.contracts.observation import MOVING, Detector, Region
 from pipeline.contracts.values import Box, Image
 from pipeline.errors import ConfigError, StageFailed
 from pipeline.jpeg import pixels_of
+from pipeline.perception.builtin import BuiltinDetector
 from pipeline.perception.onnx import YoloxDetector
 from pipeline.perception.pretrained import Pretrained, load_pretrained
 from pipeline.settings import PerceptionSettings
-from pipeline.site import MOTION_DETECTOR
+from pipeline.site import BUILTIN_MODEL, MOTION_DETECTOR
 
 _SETTING = "models.detector"
 _ONNX = "onnx:"
@@ -33,6 +34,8 @@ def load_detector(spec: str, settings: PerceptionSettings) -> Detector:
     """The detector that `models.detector` names, not yet warm."""
     if spec == MOTION_DETECTOR:
         return MotionDetector(settings)
+    if spec == BUILTIN_MODEL:
+        return BuiltinDetector(MotionDetector(settings), settings)
     if spec.startswith(_ONNX):
         return YoloxDetector(Path(spec.removeprefix(_ONNX)).expanduser(), settings)
     return TransformersDetector(spec, settings)

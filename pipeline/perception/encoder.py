@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from pipeline.contracts.observation import Encoder
 from pipeline.contracts.values import Image
 from pipeline.errors import ConfigError, StageFailed
+from pipeline.perception.builtin import BuiltinEncoder
 from pipeline.perception.onnx_encoder import ONNX, OnnxEncoder
 from pipeline.perception.pretrained import Pretrained, load_pretrained
 from pipeline.settings import PerceptionSettings
-from pipeline.site import NO_MODEL
+from pipeline.site import BUILTIN_MODEL, NO_MODEL
 
 _SETTING = "models.encoder"
 _MAX_CACHED_TEXTS = 4096
@@ -31,6 +32,8 @@ def load_encoder(spec: str, settings: PerceptionSettings) -> Encoder | None:
     """The encoder that `models.encoder` names, not yet warm; None for `none`."""
     if spec == NO_MODEL:
         return None
+    if spec == BUILTIN_MODEL:
+        return BuiltinEncoder(settings)
     if spec.startswith(ONNX):
         return OnnxEncoder(spec.removeprefix(ONNX), settings)
     return TransformersEncoder(spec, settings)
