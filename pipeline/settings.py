@@ -8,11 +8,12 @@ neither network nor files.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -21,6 +22,9 @@ from pipeline.errors import ConfigError
 
 _KAFKA_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 """The name most Kafka tools read."""
+_OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""OpenTelemetry's own (https://opentelemetry.io/docs/specs/otel/protocol/exporter/)."""
+_HTTP_ADDRESS = re.compile(r"https?://[^\s/@]+(/\S*)?")
 
 
 class Section(BaseModel):
@@ -257,6 +261,27 @@ class ClusterSettings(Section):
     alerting: Replicas = Replicas(max=2)
 
 
+class TracingSettings(Section):
+    """Traces by OpenTelemetry."""
+
+    endpoint: str = Field(
+        "", description="A collector's address for OTLP over HTTP, such as http://collector:4318; empty is off."
+    )
+    sample: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="Share of frames with a trace of their own; incidents always have one."
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_for_http(cls, endpoint: str) -> str:
+        if endpoint and not _HTTP_ADDRESS.fullmatch(endpoint):
+            raise ValueError(
+                "expected an address for OTLP over HTTP, such as http://collector:4318; "
+                "credentials go into OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return endpoint
+
+
 class Settings(BaseSettings):
     """The tree. Read it with `load_settings`."""
 
@@ -282,6 +307,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     bus: BusSettings = BusSettings()
     cluster: ClusterSettings = ClusterSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -325,4 +351,6 @@ def load_settings(from_file: Mapping[str, Any] | None = None, **from_command_lin
     given = {key: value for key, value in from_command_line.items() if value is not None}
     if not settings.bus.servers and (servers := os.environ.get(_KAFKA_VARIABLE)):
         given["bus"] = settings.bus.model_dump() | {"servers": servers}
+    if not settings.tracing.endpoint and (endpoint := os.environ.get(_OTLP_VARIABLE)):
+        given["tracing"] = settings.tracing.model_dump() | {"endpoint": endpoint}
     return GivenSettings(**settings.model_dump() | given)

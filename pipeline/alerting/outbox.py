@@ -25,6 +25,7 @@ from pipeline.contracts.incident import IncidentChange
 from pipeline.errors import StageFailed, TransientError
 from pipeline.settings import AlertingSettings
 from pipeline.telemetry import FaultLog, Metrics
+from pipeline.tracing import OFF, Tracing
 
 log = structlog.get_logger()
 
@@ -57,6 +58,7 @@ class DeliveryWorker:
         *,
         owner: str,
         random: Random | None = None,
+        tracing: Tracing = OFF,
     ) -> None:
         """`owner` is this worker's name among those that share the outbox."""
         self._outbox = outbox
@@ -68,6 +70,7 @@ class DeliveryWorker:
         self._decisions = decisions
         self._metrics = metrics
         self._random = random or Random()  # noqa: S311 - jitter, not a secret
+        self._tracing = tracing
         self._places_per_channel = max(settings.workers // 4, 1)
         self._in_flight: dict[str, str] = {}
         """Delivery id to channel."""
@@ -188,7 +191,10 @@ class DeliveryWorker:
             if channel is None:
                 self._give_up(due, "the channel is no longer in the site file")
             else:
-                self._note(due, self._try(due.change, channel))
+                self._tracing.delivering(due)
+                error = self._try(due.change, channel)
+                self._tracing.delivered(due, error)
+                self._note(due, error)
         except Exception as error:
             # The thread's border: `run` raises it again. The delivery stays pending for the next start.
             log.exception("the outcome of an attempt cannot be stored", delivery=due.delivery.id)

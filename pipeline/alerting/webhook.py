@@ -29,6 +29,7 @@ from pipeline.alerting.wording import Telling
 from pipeline.clock import Clock, SystemClock
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.incident import IncidentChange
+from pipeline.tracing import OFF, Tracing
 
 MAX_ANSWER_BYTES = 64 * 1024
 _MAX_EXCERPT_CHARACTERS = 200
@@ -58,6 +59,7 @@ class WebhookSender:
         clock: Clock | None = None,
         guard: AddressGuard | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        tracing: Tracing = OFF,
     ) -> None:
         """By default certificates are checked against certifi's, or those of `SSL_CERT_FILE`."""
         self._site_name = site_name
@@ -65,6 +67,7 @@ class WebhookSender:
         self._clock = clock or SystemClock()
         self._guard = guard or AddressGuard()
         self._ssl_context = ssl_context or httpx.create_ssl_context()
+        self._tracing = tracing
 
     def send(self, change: IncidentChange, channel: Channel) -> None:
         """Tell `channel` of `change`; `DeliveryError` when its receiver did not answer 2xx."""
@@ -76,6 +79,7 @@ class WebhookSender:
         url = _webhook_url(channel)
         headers = self._headers(url, message, change, channel)
         answer = self._exchange(url, channel, list(headers.items()), message.body)
+        self._tracing.answered(answer.status)
         if not 200 <= answer.status < 300:
             raise self._refusal(answer, url, channel)
         return answer.status
@@ -86,6 +90,8 @@ class WebhookSender:
             "user-agent": _USER_AGENT,
             "content-type": message.content_type,
         }
+        if traceparent := self._tracing.traceparent():
+            headers["traceparent"] = traceparent
         if url.userinfo:
             headers["authorization"] = f"Basic {_basic_credentials(url)}"
         if channel.format in _SIGNED_FORMATS:

@@ -52,6 +52,7 @@ from pipeline.settings import Replicas, Settings, load_settings
 from pipeline.site import NO_MODEL, Site, load_site
 from pipeline.store.ledger import Ledger
 from pipeline.telemetry import Metrics, configure_logging
+from pipeline.tracing import open_tracing
 from pipeline.transport.consume import TopicConsumer
 from pipeline.transport.dead_letter import DeadLetters
 from pipeline.transport.kafka import KafkaBus
@@ -65,7 +66,8 @@ def watcher_service(site: Site, settings: Settings, metrics: Metrics, vision: Vi
     """Frames to candidates. `TransientError` when the database is away."""
     clock = SystemClock()
     bus = KafkaBus(settings.bus, f"watcher-{unique_name()}")
-    stores = open_stores(settings)
+    tracing = open_tracing(settings.tracing, clock, "watcher")
+    stores = open_stores(settings, tracing=tracing)
     publisher = bus.publisher()
     back_seconds = _rewind(site, settings)
 
@@ -90,7 +92,8 @@ def watcher_service(site: Site, settings: Settings, metrics: Metrics, vision: Vi
         learned=stores.learned,
         forecasts=stores.forecasts,
         retention=stores.retention,
-        on_close=(publisher.close, vision.close, stores.close),
+        on_close=(publisher.close, vision.close, stores.close, tracing.close),
+        tracing=tracing,
     )
     return WatcherService(parts, metrics, clock)
 
@@ -100,7 +103,8 @@ def reasoner_service(
 ) -> ReasonerService:
     """Candidates to incidents and verdicts; without a model they stay unverified."""
     clock = SystemClock()
-    stores = open_stores(settings)
+    tracing = open_tracing(settings.tracing, clock, "reasoner")
+    stores = open_stores(settings, tracing=tracing)
     policy = DeliveryPolicy(*rules_and_channels(site))
     reasoner = VlmReasoner(model, settings.reasoning, clock) if model is not None else None
     if reasoner is not None:
@@ -121,23 +125,27 @@ def reasoner_service(
         clock=clock,
         linking=settings.linking,
         admission=make_admission(site.models.vlm, settings.reasoning, clock),
-        on_close=(stores.close,),
+        on_close=(stores.close, tracing.close),
+        tracing=tracing,
     )
 
 
 def alerting_service(site: Site, settings: Settings, metrics: Metrics) -> AlertingService:
     """What is owed to receivers, sent."""
-    stores = open_stores(settings)
+    clock = SystemClock()
+    tracing = open_tracing(settings.tracing, clock, "alerting")
+    stores = open_stores(settings, tracing=tracing)
     return AlertingService(
         KafkaBus(settings.bus, f"alerting-{unique_name()}"),
         stores.outbox,
-        WebhookSender(site.site.name, site.site.timezone).send,
+        WebhookSender(site.site.name, site.site.timezone, tracing=tracing).send,
         site.channels,
         settings.alerting,
         Ledger(stores.decisions),
         metrics=metrics,
-        clock=SystemClock(),
-        on_close=(stores.close,),
+        clock=clock,
+        on_close=(stores.close, tracing.close),
+        tracing=tracing,
     )
 
 

@@ -34,6 +34,7 @@ from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
 from pipeline.store.ledger import Ledger, SqlDecisionStore
 from pipeline.telemetry import Metrics
+from pipeline.tracing import open_tracing
 from pipeline.transport.kafka import KafkaBus
 
 LIVE_PACE = Pace(speed=1.0)
@@ -72,6 +73,7 @@ class _Wiring:
         self.pace = pace
         self.clock = clock
         self.metrics = metrics
+        self.tracing = open_tracing(settings.tracing, clock, "ingest")
         self.producer = new_producer(clock)
         self.bus = KafkaBus(settings.bus, f"ingest-{self.producer}")
         self.publisher = self.bus.publisher()
@@ -86,7 +88,7 @@ class _Wiring:
         self.ring_of: Callable[[str], FrameRing | None] = lambda _: None
         self.desk = HealthDesk(site, lambda id_: self.ring_of(id_), self._tell, self.coverage, self.decisions, clock)
         evidence = open_evidence(settings)
-        self.troubles = TroubleTeller(self.publisher, site, evidence, settings.evidence, metrics, clock)
+        self.troubles = TroubleTeller(self.publisher, site, evidence, settings.evidence, metrics, clock, self.tracing)
 
     def service(self) -> IngestService:
         """The whole graph."""
@@ -103,7 +105,7 @@ class _Wiring:
             housekeeping=Housekeeping(self.ledger, self.metrics, self.clock, coverage=self.coverage)
             if self.ledger
             else None,
-            on_close=(self.database.close,) if self.database else (),
+            on_close=(*((self.database.close,) if self.database else ()), self.tracing.close),
         )
         self.ring_of = service.ring_of
         return service
@@ -134,6 +136,7 @@ class _Wiring:
             self.decisions,
             self.metrics,
             self.clock,
+            self.tracing,
         )
         reader = CameraReader(
             camera, eye, feed, self.settings.sampling, self.coverage, self.decisions, self.metrics, self.clock

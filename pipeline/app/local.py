@@ -49,6 +49,7 @@ from pipeline.site import Site
 from pipeline.store.ledger import Ledger
 from pipeline.store.lock import DataFolderLock
 from pipeline.telemetry import Metrics
+from pipeline.tracing import Tracing, open_tracing
 
 LIVE_PACE = Pace(speed=1.0)
 _PROGRESS_EVERY_FRAMES = 10
@@ -91,21 +92,24 @@ def build_local(
     metrics: Metrics | None = None,
     models: Models | None = None,
     reviewed: Sequence[Incident] = (),
+    tracing: Tracing | None = None,
 ) -> LocalRuntime:
     """Wire all stages into one process, holding the data folder's lock until the runtime is closed.
 
     Loads the site's models, unless `models` has them, which are left open. `reviewed`: incidents of another data folder
-    whose reviews the rules learn from, too. `ConfigError` when a model cannot be had, or the data folder cannot be
-    written.
+    whose reviews the rules learn from, too; `tracing` takes the place of the settings'. `ConfigError` when a model
+    cannot be had, or the data folder cannot be written.
     """
     clock = clock or SystemClock()
     metrics = metrics or Metrics()
     lock = _lock(settings.data_dir)
     with ExitStack() as undo:
         undo.callback(lock.release)
-        stores = open_stores(settings)
+        tracing = tracing or open_tracing(settings.tracing, clock, "local")
+        undo.callback(tracing.close)
+        stores = open_stores(settings, tracing=tracing)
         undo.callback(stores.close)
-        wiring = _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock)
+        wiring = _Wiring(site, settings, pace, listener or _Nobody(), clock, metrics, stores, lock, tracing)
         runtime = wiring.runtime(models, reviewed)
         undo.pop_all()
     return runtime
@@ -144,6 +148,7 @@ class _Wiring:
         metrics: Metrics,
         stores: Stores,
         lock: DataFolderLock,
+        tracing: Tracing,
     ) -> None:
         self.site = site
         self.settings = settings
@@ -153,6 +158,7 @@ class _Wiring:
         self.metrics = metrics
         self.stores = stores
         self.lock = lock
+        self.tracing = tracing
         self.ledger = Ledger(stores.decisions)
         self.inbox = FairInbox(tuple(c.id for c in site.cameras), settings.perception.batch_size)
         self.coverage = CoverageBook(stores.coverage, clock)
@@ -203,6 +209,7 @@ class _Wiring:
             metrics=self.metrics,
             clock=self.clock,
             on_change=self._announce,
+            tracing=self.tracing,
         )
         self.crew = CameraCrew(self.site, stations, self._station, self.inbox, watch, self.desk)
         close_models: list[Callable[[], None]] = [] if given else [models.close]
@@ -226,7 +233,7 @@ class _Wiring:
             learned=self.learned,
             forecasts=self.forecasts,
             reviews=self.reviews,
-            on_close=(*close_models, self.delivery.close, self.stores.close, self.lock.release),
+            on_close=(*close_models, self.delivery.close, self.stores.close, self.tracing.close, self.lock.release),
         )
         return LocalRuntime(parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock)
 
@@ -249,7 +256,7 @@ class _Wiring:
         )
 
     def _delivery(self) -> DeliveryWorker:
-        sender = WebhookSender(self.site.site.name, self.site.site.timezone)
+        sender = WebhookSender(self.site.site.name, self.site.site.timezone, tracing=self.tracing)
         return DeliveryWorker(
             self.stores.outbox,
             sender.send,
@@ -259,6 +266,7 @@ class _Wiring:
             self.ledger,
             self.metrics,
             owner=_OWNER,
+            tracing=self.tracing,
         )
 
     def _evidence(self) -> EvidenceKeeper:
@@ -286,6 +294,7 @@ class _Wiring:
             on_rejected_untold=self._withdraw,
             owner=_OWNER,
             admission=make_admission(self.site.models.vlm, self.settings.reasoning, self.clock),
+            tracing=self.tracing,
         )
 
     def _withdraw(self, candidate: Candidate) -> None:
@@ -305,7 +314,7 @@ class _Wiring:
             camera, self.site, self.settings, self.pace, self.desk, decisions=ledger, metrics=metrics, clock=self.clock
         )
         self.coverage.set_gap(camera.id, seen_gap_seconds(camera), judged_gap_seconds(camera))
-        sampling = CameraSampling(camera, self.inbox, settings, self.coverage, ledger, metrics)
+        sampling = CameraSampling(camera, self.inbox, settings, self.coverage, ledger, metrics, self.tracing)
         reader = CameraReader(
             camera,
             eye,

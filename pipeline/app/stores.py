@@ -25,6 +25,7 @@ from pipeline.store.learned import SqlLearnedStore
 from pipeline.store.ledger import SqlDecisionStore
 from pipeline.store.outbox import SqlOutbox
 from pipeline.store.retention import Retention
+from pipeline.tracing import OFF, Tracing
 
 _SQLITE_FILE = "sightline.db"
 
@@ -49,7 +50,7 @@ class Stores:
         self.database.close()
 
 
-def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
+def open_stores(settings: Settings, *, must_exist: bool = False, tracing: Tracing = OFF) -> Stores:
     """Open database and evidence; several processes may. `ConfigError` says what is wrong with the folder.
 
     `must_exist` refuses to make a new database: for commands that look at what a run has kept, which still
@@ -61,7 +62,7 @@ def open_stores(settings: Settings, *, must_exist: bool = False) -> Stores:
     if not must_exist:
         database.check_writable()
     evidence = open_evidence(settings)
-    incidents = SqlIncidentStore(database, has_bus=bool(settings.bus.servers))
+    incidents = SqlIncidentStore(database, has_bus=bool(settings.bus.servers), tracing=tracing)
     return Stores(
         database,
         incidents,

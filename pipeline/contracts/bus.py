@@ -61,7 +61,7 @@ class PublishedFrame:
     """The ingest process that published it: `{start, milliseconds since 1970}-{random}`. Later starts win: a camera
     read by two processes at once is followed from one of them only."""
     trace: str = ""
-    """W3C `traceparent` of the frame, or `""`."""
+    """W3C `traceparent` of a frame that is traced; `""` of all others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from pipeline.runtime.worker import Worker, raise_first
 from pipeline.settings import AlertingSettings
 from pipeline.store.ledger import Ledger
 from pipeline.telemetry import Metrics
+from pipeline.tracing import OFF, Tracing
 from pipeline.transport.consume import TopicConsumer
 from pipeline.transport.kafka import KafkaBus
 
@@ -49,6 +50,7 @@ class AlertingService:
         metrics: Metrics,
         clock: Clock,
         on_close: Sequence[Callable[[], None]] = (),
+        tracing: Tracing = OFF,
     ) -> None:
         """`on_close` is called in order at the end."""
         self._outbox = outbox
@@ -57,7 +59,9 @@ class AlertingService:
         self._stop = threading.Event()
         self._workers: list[Worker] = []
         self._pulse = Pulse("delivery", clock)
-        self._delivery = DeliveryWorker(outbox, send, channels, settings, clock, ledger, metrics, owner=unique_name())
+        self._delivery = DeliveryWorker(
+            outbox, send, channels, settings, clock, ledger, metrics, owner=unique_name(), tracing=tracing
+        )
         self._housekeeping = Housekeeping(ledger, metrics, clock, outbox)
         self._consumer = TopicConsumer(
             bus, [Topic.INCIDENTS], _GROUP, _WakeOnNews(self._delivery.wake), bus.settings, clock=clock

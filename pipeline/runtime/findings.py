@@ -23,6 +23,7 @@ from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
 from pipeline.telemetry import Metrics
+from pipeline.tracing import OFF, Tracing
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ class Findings:
         decisions: DecisionSink,
         metrics: Metrics,
         clock: Clock,
+        tracing: Tracing = OFF,
     ) -> None:
         self._site = site
         self._evidence = evidence
@@ -56,6 +58,7 @@ class Findings:
         self._decisions = decisions
         self._metrics = metrics
         self._clock = clock
+        self._tracing = tracing
 
     def follow(self, site: Site) -> None:
         """The site file changed. Any thread."""
@@ -73,10 +76,13 @@ class Findings:
         observations = [result for result in results if isinstance(result, Observation)]
         with self._metrics.stage_seconds.labels("events").time():
             told = iter(events.process(observations, is_replay=is_replay))
-        return [
+        findings = [
             self._finding(frame, next(told)) if isinstance(result, Observation) else self._refused(frame, str(result))
             for frame, result in zip(frames, results, strict=True)
         ]
+        for finding in findings:
+            self._tracing.judged(finding.frame, finding.candidates)
+        return findings
 
     def over(self, finding: Finding) -> None:
         """A frame's candidates are on their way: clips that waited for its time can be made."""
@@ -106,6 +112,7 @@ class Findings:
         delay_seconds = (self._clock.now() - candidate.opened_at).total_seconds()
         self._metrics.alert_seconds.observe(max(delay_seconds, 0.0))
         self._evidence.schedule_clip(candidate, ring)
+        self._tracing.opened(candidate)
 
     def _will_verify(self, rule: Rule | None) -> bool:
         return self._has_reasoner and rule is not None and rule.verify == "vlm" and rule.health is None

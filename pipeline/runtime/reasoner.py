@@ -46,6 +46,7 @@ from pipeline.settings import LinkingSettings
 from pipeline.site import Site
 from pipeline.store.ledger import Ledger
 from pipeline.telemetry import FaultLog, Metrics
+from pipeline.tracing import OFF, Tracing
 from pipeline.transport.codec import read_contract
 from pipeline.transport.consume import TopicConsumer
 from pipeline.transport.dead_letter import DeadLetters
@@ -81,6 +82,7 @@ class ReasonerService:
         linking: LinkingSettings,
         admission: Admission | None = None,
         on_close: Sequence[Callable[[], None]] = (),
+        tracing: Tracing = OFF,
     ) -> None:
         """`live_cameras`: those whose absence is told; `workers`: verdicts at the same time, at most. `reasoner` is
         closed here; `on_close` is called in order at the end."""
@@ -88,6 +90,7 @@ class ReasonerService:
         self._reasoner = reasoner
         self._clock = clock
         self._on_close = tuple(on_close)
+        self._tracing = tracing
         self._stop = threading.Event()
         self._workers: list[Worker] = []
         self._publisher = bus.publisher()
@@ -106,6 +109,7 @@ class ReasonerService:
             on_rejected_untold=lambda _: None,  # Watchers find these by themselves: see `withdrawals`.
             owner=unique_name(),
             admission=admission,
+            tracing=tracing,
         )  # fmt: skip
         self._intake = CandidateIntake(
             recorder, site, dead_letters, has_reasoner=reasoner is not None,
@@ -173,6 +177,8 @@ class ReasonerService:
         """Of a camera that nobody reads."""
         change = self._recorder.candidate(candidate, will_verify=False)
         if change is not None:
+            if change.sequence == 1:
+                self._tracing.opened(candidate)
             self._recorded(change)
 
     def _recorded(self, change: IncidentChange) -> None:

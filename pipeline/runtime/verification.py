@@ -34,6 +34,7 @@ from pipeline.runtime.context import ContextBook
 from pipeline.runtime.pulse import Pulse
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog, Metrics
+from pipeline.tracing import OFF, Tracing
 
 log = structlog.get_logger()
 _POLL_SECONDS = 1.0
@@ -69,6 +70,7 @@ class Verifier:
         *,
         owner: str,
         admission: Admission | None = None,
+        tracing: Tracing = OFF,
     ) -> None:
         """`owner` is this verifier's name among those that share the store. Without `admission` all get what they ask
         for, the most severe first."""
@@ -84,6 +86,7 @@ class Verifier:
         self._clock = clock
         self._on_change = on_change
         self._on_rejected_untold = on_rejected_untold
+        self._tracing = tracing
         self._started_at = clock.now()
         self._owner = owner
         self._workers = workers
@@ -197,7 +200,10 @@ class Verifier:
 
     def _judge(self, incident: Incident, admitted: Admitted | None) -> None:
         try:
-            assessment = self._assess(incident) if admitted is None else self._assess_within(incident, admitted)
+            with metering() as meter:
+                assessment = self._assess(incident) if admitted is None else self._assess_within(incident, admitted)
+            report_seconds = sum(call.seconds for call in meter.calls if call.kind == "report")
+            self._tracing.assessed(assessment, report_seconds)
             change = self._keep(assessment)
             if change is not None:
                 self._tell(change)

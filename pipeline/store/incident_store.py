@@ -23,6 +23,7 @@ from pipeline.store.database import Database
 from pipeline.store.lease import Leases, database_now, seconds_from_now
 from pipeline.store.tables import deliveries as delivery_rows
 from pipeline.store.tables import incident_changes, incident_links, incidents
+from pipeline.tracing import OFF, Tracing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STANDING = (IncidentStatus.CONFIRMED, IncidentStatus.UNVERIFIED)
@@ -33,19 +34,22 @@ _verdicts = Leases(incidents, _awaits_verdict)
 class SqlIncidentStore:
     """Keeps incidents, their changes and the outbox's entries."""
 
-    def __init__(self, database: Database, *, has_bus: bool = False) -> None:
+    def __init__(self, database: Database, *, has_bus: bool = False, tracing: Tracing = OFF) -> None:
         """`has_bus`: each change stored is news to be relayed; without a bus nobody would ever ask for it."""
         self._database = database
         self._relay_at = _EPOCH if has_bus else None
+        self._tracing = tracing
 
     def commit(self, change: IncidentChange, deliveries: Sequence[Delivery]) -> bool:
         """Store incident, change and deliveries in one transaction; False when the change number is taken."""
+        began_at = self._tracing.now()
         with self._database.writing() as connection:
             if not self._advance(connection, change, is_owed=bool(deliveries)):
                 return False
             connection.execute(insert(incident_changes).values(relay_at=self._relay_at, **_change_row(change)))
             if deliveries:
                 connection.execute(insert(delivery_rows), [delivery.model_dump() for delivery in deliveries])
+        self._tracing.stored(change, began_at)
         return True
 
     def get(self, incident_id: str) -> Incident | None:
@@ -79,6 +83,7 @@ class SqlIncidentStore:
                         similarity=link.similarity,
                     )
                     connection.execute(new.on_conflict_do_nothing())
+        self._tracing.linked(links)
 
     def links_of(self, incident_id: str) -> list[Link]:
         """Those that name it, seen from it: the most alike first, then the closest; of unknown likeness last."""

@@ -4,7 +4,6 @@ can use, and the end of a stream that is over for good. Files wait for room; liv
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 
 from pipeline.clock import Clock
@@ -17,6 +16,7 @@ from pipeline.runtime.coverage import CoverageBook
 from pipeline.runtime.ingest.backlog import Backlog, Outgoing
 from pipeline.sampling.ring import FrameRing
 from pipeline.telemetry import Metrics
+from pipeline.tracing import OFF, Tracing
 from pipeline.transport.codec import Wire, end_record, frame_record
 
 
@@ -33,6 +33,7 @@ class CameraFeed:
         decisions: DecisionSink,
         metrics: Metrics,
         clock: Clock,
+        tracing: Tracing = OFF,
     ) -> None:
         """`producer` says which process publishes; see `PublishedFrame`."""
         self.num_dropped = 0
@@ -45,11 +46,13 @@ class CameraFeed:
         self._decisions = decisions
         self._metrics = metrics
         self._clock = clock
+        self._tracing = tracing
 
     def take(self, frame: EncodedFrame, *, is_live: bool) -> None:
         """See `FrameTaker`."""
         self.ring.add(frame, must_keep=False)
-        item = self._outgoing(frame_record(PublishedFrame(frame, self._producer, new_trace())), frame.captured_at)
+        trace = self._tracing.arrived(frame).traceparent
+        item = self._outgoing(frame_record(PublishedFrame(frame, self._producer, trace)), frame.captured_at)
         if not is_live:
             self.backlog.put(item)
             return
@@ -70,8 +73,3 @@ class CameraFeed:
         self.num_dropped += 1
         self._metrics.frames_dropped.labels(self._camera_id, "bus away").inc()
         self._decisions.record(Decision(self._camera_id, Gate.CAMERA, False, "dropped: bus away", at))
-
-
-def new_trace() -> str:
-    """A W3C `traceparent` of the frame's own, not sampled: by it one frame is followed through logs and records."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

@@ -16,6 +16,7 @@ from pipeline.sampling.ring import FrameRing
 from pipeline.settings import EvidenceSettings
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog, Metrics
+from pipeline.tracing import OFF, Tracing
 from pipeline.transport.codec import contract_record
 
 _NUM_THREADS = 2
@@ -32,12 +33,14 @@ class TroubleTeller:
         settings: EvidenceSettings,
         metrics: Metrics,
         clock: Clock,
+        tracing: Tracing = OFF,
     ) -> None:
         self.evidence = EvidenceKeeper(evidence, settings, metrics, self._tell_clip, waits_for_clips=False)
         self.work = OrderedWork("trouble", _NUM_THREADS, FaultLog("camera troubles", done="published"), clock)
         self._publisher = publisher
         self._site = site
         self._metrics = metrics
+        self._tracing = tracing
 
     def follow(self, site: Site) -> None:
         """The site file changed."""
@@ -48,6 +51,7 @@ class TroubleTeller:
         self.work.put(candidate.camera_id, partial(self._publish, lru_cache(1)(partial(self._keep, candidate, ring))))
         if candidate.state is CandidateState.OPENED:
             self._metrics.candidates.labels(candidate.camera_id, candidate.rule_id).inc()
+            self._tracing.opened(candidate)
             self.evidence.schedule_clip(candidate, ring)
             if candidate.condition is Condition.OFFLINE:
                 self.evidence.stream_ended(candidate.camera_id)  # no frame will bring the time of its clip

@@ -17,6 +17,7 @@ from pipeline.sampling.ring import FrameRing
 from pipeline.sampling.sampler import CameraSampler
 from pipeline.settings import SamplingSettings
 from pipeline.telemetry import Metrics
+from pipeline.tracing import OFF, Tracing
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class CameraSampling:
         coverage: CoverageBook,
         decisions: DecisionSink,
         metrics: Metrics,
+        tracing: Tracing = OFF,
     ) -> None:
         self.counts = SampledCounts()
         self._camera_id = camera.id
@@ -46,6 +48,7 @@ class CameraSampling:
         self._coverage = coverage
         self._decisions = decisions
         self._metrics = metrics
+        self._tracing = tracing
 
     def follow(self, rules: Sequence[Rule]) -> None:
         """The rules that look at this camera; may be called from any thread."""
@@ -58,9 +61,11 @@ class CameraSampling:
 
     def take(self, frame: EncodedFrame, *, is_live: bool) -> None:
         """See `FrameTaker`."""
+        arrival = self._tracing.arrived(frame)
         sampled = self._sampler.offer(frame)
         if sampled is None:
             return
+        self._tracing.sampled(sampled, arrival)
         self.counts.frames_sampled += 1
         self._metrics.frames_sampled.labels(self._camera_id, sampled.reason).inc()
         if not is_live:

@@ -42,6 +42,7 @@ from pipeline.runtime.local.inbox import (
 from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
 from pipeline.telemetry import FaultLog, Metrics
+from pipeline.tracing import OFF, Tracing
 
 log = structlog.get_logger()
 _TAKE_SECONDS = 0.2
@@ -79,6 +80,7 @@ class WatchLoop:
         metrics: Metrics,
         clock: Clock,
         on_change: Callable[[IncidentChange], None],
+        tracing: Tracing = OFF,
     ) -> None:
         self._inbox = inbox
         self._perception = perception
@@ -91,8 +93,15 @@ class WatchLoop:
         self._clock = clock
         self._next_keeping = clock.monotonic() + _KEEP_SECONDS
         self._findings = Findings(
-            site, evidence, has_reasoner=has_reasoner, decisions=decisions, metrics=metrics, clock=clock
+            site,
+            evidence,
+            has_reasoner=has_reasoner,
+            decisions=decisions,
+            metrics=metrics,
+            clock=clock,
+            tracing=tracing,
         )
+        self._tracing = tracing
         self._batch_size = batch_size
         self._decisions = decisions
         self._metrics = metrics
@@ -144,8 +153,10 @@ class WatchLoop:
                     self._coverage.closed(camera_id, reason=ENDED if is_over else STOPPED)
 
     def _perceive(self, frames: Sequence[SampledFrame]) -> None:
+        began_at = self._tracing.now()
         with self._metrics.stage_seconds.labels("perception").time():
             results = self._perception.process(frames)
+        self._tracing.perceived(frames, began_at)
         for finding in self._findings.judge(self._events, frames, results):
             for candidate in finding.candidates:
                 self._store(candidate)

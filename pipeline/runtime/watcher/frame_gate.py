@@ -27,6 +27,7 @@ from pipeline.runtime.watcher.watched_camera import WatchedCamera
 from pipeline.settings import BusSettings
 from pipeline.site import Site
 from pipeline.telemetry import Metrics
+from pipeline.tracing import OFF, Tracing
 from pipeline.transport.codec import read_frame_record
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ class FrameGate:
         decisions: DecisionSink,
         metrics: Metrics,
         clock: Clock,
+        tracing: Tracing = OFF,
     ) -> None:
         self._cameras = {camera.id: camera for camera in site.cameras}
         self._settings = settings
@@ -67,6 +69,7 @@ class FrameGate:
         self._coverage = coverage
         self._decisions = decisions
         self._metrics = metrics
+        self._tracing = tracing
         self._producers = Producers()
         self.ladder = Ladder(settings, clock)
 
@@ -113,10 +116,13 @@ class FrameGate:
             item.done()
             return None
         watched = self._park.find(camera, item.assignment, message.frame.captured_at)
+        arrival = self._tracing.received(message.trace, item.record.published_at)
         frame = watched.offer(message.frame, active_share=active_share, is_replay=item.record.is_replay)
         if frame is None:
             item.done()
             return None
+        if not item.record.is_replay:  # else it was traced by who looked at it first
+            self._tracing.sampled(frame, arrival)
         self._metrics.frames_sampled.labels(camera.id, frame.reason).inc()
         return Passed(item, watched, frame)
 

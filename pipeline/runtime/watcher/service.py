@@ -55,6 +55,7 @@ from pipeline.site import Site
 from pipeline.store.ledger import Ledger
 from pipeline.store.retention import Retention
 from pipeline.telemetry import FaultLog, Metrics
+from pipeline.tracing import OFF, Tracing
 
 log = structlog.get_logger()
 _CALLS_UNDER_WAY = 4 * CONCURRENT_BATCHES
@@ -83,6 +84,7 @@ class WatcherParts:
     retention: Retention | None = None
     forecasts: ForecastStore | None = None
     """None: nobody keeps them."""
+    tracing: Tracing = OFF
     on_close: tuple[Callable[[], None], ...] = ()
     """Called in order when all is over."""
 
@@ -103,7 +105,7 @@ class WatcherService:
         self._coverage = CoverageBook(parts.coverage, clock, judged_gap_seconds=gaps)
         findings = self._findings()
         self._teller = Teller(parts.publisher, parts.dead_letters, findings, metrics, clock)
-        self._calls = VisionCalls(parts.vision, _CALLS_UNDER_WAY, metrics, clock)
+        self._calls = VisionCalls(parts.vision, _CALLS_UNDER_WAY, metrics, clock, parts.tracing)
         self._learned = LearnedBook(parts.learned)
         self._forecasts = ForecastBook(parts.forecasts, metrics, clock) if parts.forecasts is not None else None
         self._learning = LearningTurn(lambda: self._park.cameras, self._learned, clock)
@@ -226,6 +228,7 @@ class WatcherService:
             decisions=self._parts.ledger,
             metrics=self._metrics,
             clock=self._clock,
+            tracing=self._parts.tracing,
         )
 
     def _camera_park(self, handover: Handover) -> CameraPark:
@@ -252,4 +255,5 @@ class WatcherService:
             decisions=self._parts.ledger,
             metrics=self._metrics,
             clock=self._clock,
+            tracing=self._parts.tracing,
         )

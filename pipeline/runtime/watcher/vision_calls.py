@@ -21,6 +21,7 @@ from pipeline.runtime.retry import Stopping, until_it_works
 from pipeline.runtime.watcher.frame_gate import Passed
 from pipeline.runtime.worker import Worker
 from pipeline.telemetry import FaultLog, Metrics
+from pipeline.tracing import OFF, Tracing
 
 Sights = Sequence[Sight | InvalidMessage | None]
 """One a passed record, in order; None for the end of a stream, which no model needs to see."""
@@ -44,10 +45,11 @@ class Seen:
 class VisionCalls:
     """One thread submits, one takes; `num_calls` threads of its own call the models."""
 
-    def __init__(self, vision: Vision, num_calls: int, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, vision: Vision, num_calls: int, metrics: Metrics, clock: Clock, tracing: Tracing = OFF) -> None:
         self._vision = vision
         self._num_calls = num_calls
         self._metrics = metrics
+        self._tracing = tracing
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._calls: deque[_Call] = deque()
@@ -121,8 +123,10 @@ class VisionCalls:
     def _ask(self, frames: Sequence[SampledFrame]) -> Sequence[Sight | InvalidMessage]:
         if not frames:
             return ()
+        began_at = self._tracing.now()
         with self._metrics.stage_seconds.labels("vision").time():
             answers = self._vision.see(frames)
+        self._tracing.perceived(frames, began_at)
         if len(answers) != len(frames):
             raise StageFailed(f"expected {len(frames)} answers to a batch, got {len(answers)}")
         return answers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -46,7 +45,7 @@ def scene(camera_id: str, seconds: float = 4, fps: float = 10, more: str = "") -
 
 
 def test_a_frame_stands_on_the_bus_as_it_was_read(broker: int) -> None:
-    """JPEG of its size, with the source's number, both times, a producer with its start and a trace of its own."""
+    """JPEG of its size, with the source's number, both times, a producer with its start; no trace unless asked for."""
     settings = settings_of(broker, "as-read")
     ingest_to_the_end(service_of(scene("yard"), settings, pace=FAST))
     published = frames_of(read_back(settings), "yard")
@@ -58,8 +57,7 @@ def test_a_frame_stands_on_the_bus_as_it_was_read(broker: int) -> None:
     started_ms = int(published[0].producer.split("-")[0])
     assert abs(datetime.now(UTC).timestamp() * 1000 - started_ms) < 60_000
     assert len({each.producer for each in published}) == 1
-    assert len({each.trace for each in published}) == len(published)
-    assert all(re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-00", each.trace) for each in published)
+    assert {each.trace for each in published} == {""}
 
 
 def test_the_rate_is_what_anything_downstream_can_use(broker: int) -> None:
