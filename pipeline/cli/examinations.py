@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pipeline.alerting.addresses import AddressGuard
 from pipeline.app.stores import Stores, open_stores
+from pipeline.cli.larger_models import larger_models
 from pipeline.clock import SystemClock
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.camera import Camera
@@ -27,7 +28,7 @@ from pipeline.perception.detector import load_detector
 from pipeline.perception.encoder import load_encoder
 from pipeline.reasoning.model import load_judge
 from pipeline.settings import IngestSettings, PerceptionSettings, ReasoningSettings, Settings
-from pipeline.site import NO_MODEL, Models, Site
+from pipeline.site import BUILTIN_MODEL, NO_MODEL, Models, Site
 
 _MIN_FREE_BYTES = 1_000_000_000
 """About a day of incidents: one with eight 1080p key frames and a clip takes 3 to 5 MB."""
@@ -209,4 +210,6 @@ def examine_vlm(models: Models, settings: ReasoningSettings) -> Finding:
                 model.close()
     except (SightlineError, ImportError) as error:
         return Finding(what, False, str(error), "see models.vlm in the site file; incidents stay unverified without it")
+    if models.vlm == BUILTIN_MODEL:
+        return Finding(what, True, "answers", larger_models())
     return Finding(what, True, "answers" if models.vlm != NO_MODEL else "none is wanted: incidents stay unverified")

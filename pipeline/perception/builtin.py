@@ -118,6 +118,7 @@ class BuiltinDetector:
 def _load(settings: PerceptionSettings) -> VisionText:
     try:
         from pipeline.models.encoder import load_vision_text
-    except ImportError as error:
-        raise ConfigError(f"the built-in models need torch: pip install 'sightline[models]' ({error})") from error
-    return load_vision_text(threads=settings.threads, device=settings.device)
+    except ModuleNotFoundError as error:
+        raise ConfigError("the built-in models need torch: pip install 'sightline[models]'") from error
+    device = "cpu" if settings.device == "auto" else settings.device  # so small that a GPU gains nothing
+    return load_vision_text(threads=settings.threads or None, device=device)

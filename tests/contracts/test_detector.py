@@ -1,4 +1,4 @@
-"""One suite for every detector: motion, YOLOX through OpenCV, a tiny model of transformers."""
+"""One suite for every detector: motion, the built-in one, YOLOX through OpenCV, a tiny model of transformers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.support.perception import make_yolos, sampled, yard
 
 KINDS = [
     pytest.param("motion"),
+    pytest.param("builtin", marks=pytest.mark.models),
     pytest.param("onnx", marks=pytest.mark.shared),
     pytest.param("transformers", marks=pytest.mark.models),
 ]

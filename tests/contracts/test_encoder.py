@@ -1,4 +1,4 @@
-"""One suite for every kind of encoder: tiny models of random weights, made on the spot."""
+"""One suite for every kind of encoder: tiny models of random weights, made on the spot, and the built-in one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 
 from pipeline.contracts.observation import Encoder
 from pipeline.errors import ConfigError, StageFailed
+from pipeline.perception.builtin import BuiltinEncoder
 from pipeline.perception.encoder import TransformersEncoder, load_encoder
 from pipeline.settings import PerceptionSettings
 from tests.support.perception import make_clip, make_dinov2, make_siglip, make_siglip2, yard
@@ -20,11 +21,14 @@ pytestmark = pytest.mark.models
 MAKERS = {"clip": make_clip, "siglip": make_siglip, "siglip2": make_siglip2, "dinov2": make_dinov2}
 
 
-@pytest.fixture(scope="module", params=list(MAKERS))
+@pytest.fixture(scope="module", params=[*MAKERS, "builtin"])
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encoder]:
-    folder = tmp_path_factory.mktemp(request.param) / request.param
-    MAKERS[request.param](folder)
-    encoder = load_encoder(str(folder), PerceptionSettings(batch_size=2, device="cpu"))
+    spec = request.param
+    if spec in MAKERS:
+        folder = tmp_path_factory.mktemp(spec) / spec
+        MAKERS[spec](folder)
+        spec = str(folder)
+    encoder = load_encoder(spec, PerceptionSettings(batch_size=2, device="cpu"))
     assert encoder is not None
     encoder.warm_up()
     yield encoder
@@ -84,6 +88,9 @@ def test_several_threads_get_their_own_answers(encoder: Encoder) -> None:
 
 def test_the_input_side_is_the_models(encoder: Encoder) -> None:
     """The side a picture is reduced to is known where the model has one size."""
+    if isinstance(encoder, BuiltinEncoder):
+        assert encoder.input_side_px == 96  # it looks at a whole frame as 160x96
+        return
     loaded = encoder._loaded  # type: ignore[attr-defined]
     assert encoder.input_side_px == (None if loaded.model.config.model_type == "siglip2" else 32)
 
