@@ -63,6 +63,7 @@ class PieceReader:
         return Pieces(ids, np.arange(ids.shape[1]) < np.array([len(row) for row in rows], int).reshape(-1, 1))
 
     def _row(self, text: str) -> list[int]:
+        text = text.encode("utf-8", "replace").decode()  # without halves of characters, which the tokenizer refuses
         cut = self._tokenizer.encode(text, add_special_tokens=False)
         numbers = [
             self._bucket(text[slice(*span)].lower()) if piece == _UNKNOWN or _IDEOGRAPH.match(piece) else number
@@ -71,4 +72,4 @@ class PieceReader:
         return [self._start, *numbers[: LONGEST_PIECES - 1]]
 
     def _bucket(self, text: str) -> int:
-        return len(self._known) + zlib.crc32(text.encode("utf-8", "replace")) % NUM_BUCKETS
+        return len(self._known) + zlib.crc32(text.encode()) % NUM_BUCKETS

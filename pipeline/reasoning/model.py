@@ -10,14 +10,15 @@ from pydantic import SecretStr
 from pipeline.contracts.assessment import VisionLanguageModel
 from pipeline.errors import ConfigError
 from pipeline.reasoning.ladder import Ladder
+from pipeline.reasoning.vlm_builtin import BuiltinVlm
 from pipeline.reasoning.vlm_openai import OpenAiVlm
 from pipeline.reasoning.vlm_transformers import TransformersVlm
 from pipeline.settings import ReasoningSettings
-from pipeline.site import NO_MODEL, Models
+from pipeline.site import BUILTIN_MODEL, NO_MODEL, Models
 from pipeline.telemetry import hide_credentials
 
 _EXPECTED = (
-    "expected none, openai:URL#model (such as openai:http://localhost:8000/v1#Qwen/Qwen3-VL-8B-Instruct), "
+    "expected none, builtin, openai:URL#model (such as openai:http://localhost:8000/v1#Qwen/Qwen3-VL-8B-Instruct), "
     "or a Hugging Face id or folder"
 )
 
@@ -46,6 +47,8 @@ def load_model(
     spec = spec.strip()
     if spec == "none":
         return None
+    if spec == BUILTIN_MODEL:
+        return BuiltinVlm()
     if spec.startswith("openai:"):
         base_url, model = _parse_openai(spec, field)
         return OpenAiVlm(base_url, model, api_key, settings)

@@ -58,11 +58,12 @@ def test_nothing_gives_nothing(model: VisionText) -> None:
         "a person climbs the fence",
         "有人翻过围栏",
         "zxqv \x00 🦑",
+        "half of a character: \ud83e",
         "человек бежит",
         "word " * 500,
         "ＡＢＣ\n",
     ],
-    ids=["empty", "blank", "english", "chinese", "strange", "russian", "long", "wide"],
+    ids=["empty", "blank", "english", "chinese", "strange", "half", "russian", "long", "wide"],
 )
 def test_any_text_has_a_unit_vector(model: VisionText, text: str) -> None:
     """Known language or not; always the same one, whoever stands beside it."""

@@ -37,8 +37,8 @@ _OWN, _CANNOT = 0.6, 0.25
 _RECENT = 400
 """Half of a batch comes from so many of the newest clips, the rest from all."""
 _DEFAULTS = {
-    "clips": 32, "rules": 4, "reports": 12, "first_scenes": 40, "scenes_a_step": 2, "clips_a_scene": 3,
-    "held_out": 160,
+    "clips": 32, "rules": 7, "reports": 12, "first_scenes": 40, "scenes_a_step": 2, "clips_a_scene": 3,
+    "held_out": 120,
 }  # fmt: skip
 
 
