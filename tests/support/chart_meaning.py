@@ -34,6 +34,8 @@ LONGEST_RAY_SERVICE_NAME = 47
 SECRETS = {"CAMERA_PASSWORD": "x", "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 """What the site files of the values expect of the secret."""
 Problems = Iterator[str]
+_RAY_DRAIN = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
+"""How long `ray start --block` waits for its node to be idle before it ends all processes; 30 s without it."""
 _OPERATORS_LABELS = ("app.kubernetes.io/name", "app.kubernetes.io/created-by")
 _OPERATORS_OWN = (
     "RAY_REDIS_ADDRESS",
@@ -154,8 +156,12 @@ def _too_short(one: Object, config: Any) -> Problems:
     if one["spec"]["rayClusterDeletionDelaySeconds"] < drain:
         yield f"the old cluster is deleted before a drain of {drain} s is over"
     for pod in pods_of([one]):
-        if pod.spec.get("terminationGracePeriodSeconds", 30) < drain:
+        grace, ray = pod.spec.get("terminationGracePeriodSeconds", 30), pod.spec["containers"][0]
+        if grace < drain:
             yield f"{pod.owner} is killed before a drain of {drain} s is over"
+        values = {one["name"]: one.get("value") for one in ray["env"]}
+        if not drain <= float(values.get(_RAY_DRAIN, 30)) < grace:
+            yield f"{pod.owner}: {_RAY_DRAIN} does not lie between a drain of {drain} s and its grace period"
 
 
 def _too_small(one: Object, config: Any) -> Problems:

@@ -151,6 +151,7 @@ def _network() -> Schema:
         "webhooks",
         "cameras",
         "modelFiles",
+        "traces",
         "apiServer",
     )
     hole = _closed(ports={**_list(_PORT), "minItems": 1}, to=_list({"$ref": "#/$defs/Peer"}))

@@ -282,6 +282,8 @@ class Process:
     grace_seconds: int = 30
     mounts: Mapping[str, Object] = field(default_factory=dict)
     """Volume by mount path."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """By name."""
 
 
 def pods_of(objects: Iterable[Object]) -> list[Pod]:
@@ -341,4 +343,5 @@ def _process(pod: Pod, name: str, container: Object) -> Process:
         probes={key: value for key, value in container.items() if key.endswith("Probe")},
         grace_seconds=pod.spec.get("terminationGracePeriodSeconds", 30),
         mounts={mount["mountPath"]: volumes.get(mount["name"], {}) for mount in container.get("volumeMounts") or ()},
+        ports={port["name"]: port["containerPort"] for port in container.get("ports") or ()},
     )

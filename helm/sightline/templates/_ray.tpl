@@ -53,6 +53,8 @@ spec:
         {{- include "sightline.environment" .root | nindent 8 }}
         - {name: HF_HUB_OFFLINE, value: "1"}
         - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
+        # Told to end, a worker first drains its stages, and the head waits for it: as long as Serve gives a stage.
+        - {name: RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S, value: {{ sub (include "sightline.graceSeconds" .root | int) 10 | quote }}}
       {{- include "sightline.secrets" .root | nindent 6 }}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}

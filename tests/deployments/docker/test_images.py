@@ -78,9 +78,9 @@ def test_every_package_is_pinned(stages: dict[str, Stage], target: str) -> None:
 
 
 def test_ingest_has_neither_torch_nor_ray(stages: dict[str, Stage]) -> None:
-    """Its extras are the database and the object store, no models and no cluster."""
+    """Its extras are the database, the object store and traces, no models and no cluster."""
     (step,) = pip_steps(stages, "ingest")
-    assert re.search(r"\.\[([^\]]*)\]", step)[1] == "postgres,s3"  # type: ignore[index]
+    assert re.search(r"\.\[([^\]]*)\]", step)[1] == "postgres,s3,otel"  # type: ignore[index]
 
 
 def test_the_program_is_the_last_layer(stages: dict[str, Stage]) -> None:

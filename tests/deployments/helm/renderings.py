@@ -14,7 +14,7 @@ _OWN = Path(__file__).parent / "everything.yaml"
 _STAGES = (9092, 5432, 443)
 """Ports of the broker, the database and receivers."""
 GIVEN: dict[str, Any] = {
-    "Secret": {"sightline", "sightline-redis", "sightline-kafka-user", "kafka-user", "pull"},
+    "Secret": {"sightline", "sightline-redis", "sightline-kafka-ca", "kafka-user", "pull"},
     "PersistentVolumeClaim": {"sightline-models"},
     "namespace": {"video"},
     "egress": {

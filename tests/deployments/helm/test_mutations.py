@@ -183,6 +183,9 @@ BREAKS: dict[str, Break] = {
     "Ray gives away more GPUs than there are": lambda o: _group(o)["rayStartParams"].update({"num-gpus": "8"}),
     "another version of Ray": lambda o: named(o, "RayService")["spec"]["rayClusterConfig"].update(rayVersion="2.9.0"),
     "the drain is cut off": lambda o: _group(o)["template"]["spec"].update(terminationGracePeriodSeconds=30),
+    "Ray ends its stages at once": lambda o: next(
+        one for one in _container(o)["env"] if one["name"].endswith("DRAIN_TIMEOUT_S")
+    ).update(value="0"),
     "the old cluster goes at once": lambda o: named(o, "RayService")["spec"].update(rayClusterDeletionDelaySeconds=0),
     "too few workers for the stages": lambda o: _group(o, "cpu").update(maxReplicas=1, replicas=1, minReplicas=1),
     # The program

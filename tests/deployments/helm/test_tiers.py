@@ -16,6 +16,7 @@ from tests.support.kubernetes import (
     CHART,
     FLOOR_VERSION,
     NEWEST_VERSION,
+    Object,
     helm,
     kubectl,
     pods_of,
@@ -146,6 +147,22 @@ def test_every_switch_can_be_turned(switch: str, allowed: str) -> None:
     assert meaning_problems(objects) == []
     given = {key: value for key, value in given_to(EVERYTHING).items() if key != "egress"}
     assert [text for text in policy_problems(objects, given) if not text.startswith(allowed)] == []
+
+
+def test_traces_have_a_way_out_where_they_are_sent() -> None:
+    """Ingest and the stages reach a collector's port once one is named, and not before."""
+
+    def with_hole(objects: list[Object]) -> set[str]:
+        policies = [one for one in objects if one["kind"] == "NetworkPolicy"]
+        return {one["metadata"]["name"] for one in policies if {"port": 4318} in _egress_ports(one)}
+
+    traced = template(CHART, values=values_of("cpu"), sets=["siteFile.settings.tracing.endpoint=http://collector:4318"])
+    assert with_hole(rendered("cpu")) == set()
+    assert with_hole(traced) == {"sightline-ingest", "sightline-ray-cpu"}
+
+
+def _egress_ports(policy: Object) -> list[Object]:
+    return [port for rule in policy["spec"].get("egress") or () for port in rule.get("ports") or ()]
 
 
 def test_the_notes_say_what_an_upgrade_costs() -> None:

@@ -27,7 +27,7 @@ from tests.support.kubernetes import (
 MANIFESTS = ROOT / "k8s"
 FOLDERS = sorted(str(file.parent.relative_to(MANIFESTS)) for file in MANIFESTS.rglob("kustomization.yaml"))
 SAMPLES = ("samples/postgres", "samples/object-storage")
-KAFKAS = ("kafka/dev", "kafka/production")
+KAFKAS = ("kafka/dev", "kafka/production", "kafka/1000-cameras")
 _GIB = 1024**3
 
 
@@ -70,7 +70,10 @@ def test_only_the_new_api_of_strimzi(folder: str) -> None:
     assert {one["apiVersion"] for one in rendered(folder)} == {"kafka.strimzi.io/v1"}
 
 
-@pytest.mark.parametrize(("folder", "partitions", "copies"), [("kafka/dev", 12, 1), ("kafka/production", 64, 3)])
+@pytest.mark.parametrize(
+    ("folder", "partitions", "copies"),
+    [("kafka/dev", 12, 1), ("kafka/production", 64, 3), ("kafka/1000-cameras", 120, 3)],
+)
 def test_the_topics_are_those_of_the_code(folder: str, partitions: int, copies: int) -> None:
     """Names, partitions, copies and configuration are what the program would make itself."""
     wanted = _layout(BusSettings(partitions=partitions, replication=copies))
@@ -103,20 +106,22 @@ def test_everything_belongs_to_the_cluster(folder: str) -> None:
     assert {one["metadata"]["namespace"] for one in rendered(folder)} == {"kafka"}
 
 
-def test_production_loses_no_record_with_a_broker() -> None:
+@pytest.mark.parametrize(("folder", "brokers"), [("kafka/production", 3), ("kafka/1000-cameras", 6)])
+def test_production_loses_no_record_with_a_broker(folder: str, brokers: int) -> None:
     """Three copies, two of them before a record counts, on brokers that know their zone and share no machine."""
-    spec = named(rendered("kafka/production"), "Kafka")["spec"]["kafka"]
-    pool = named(rendered("kafka/production"), "KafkaNodePool", "broker")["spec"]
+    spec = named(rendered(folder), "Kafka")["spec"]["kafka"]
+    pool = named(rendered(folder), "KafkaNodePool", "broker")["spec"]
     assert (spec["config"]["default.replication.factor"], spec["config"]["min.insync.replicas"]) == (3, 2)
     assert spec["rack"]["topologyKey"] == "topology.kubernetes.io/zone"
-    assert pool["replicas"] == 3
+    assert pool["replicas"] == brokers
     terms = pool["template"]["pod"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert terms[0]["topologyKey"] == "kubernetes.io/hostname"
 
 
-def test_production_is_encrypted_and_asks_who_is_there() -> None:
+@pytest.mark.parametrize("folder", ["kafka/production", "kafka/1000-cameras"])
+def test_production_is_encrypted_and_asks_who_is_there(folder: str) -> None:
     """One listener, with TLS and SCRAM, reached from the chart's pods alone; access rules are on."""
-    spec = named(rendered("kafka/production"), "Kafka")["spec"]["kafka"]
+    spec = named(rendered(folder), "Kafka")["spec"]["kafka"]
     (listener,) = spec["listeners"]
     (peer,) = listener["networkPolicyPeers"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())["name"]
@@ -142,6 +147,32 @@ def test_frames_fit_on_the_disks(folder: str) -> None:
     a_partition = int(topic["config"]["retention.bytes"]) + int(topic["config"]["segment.bytes"])
     needed = topic["partitions"] * topic["replicas"] * a_partition / pool["replicas"]
     assert needed <= 0.9 * int(pool["storage"]["volumes"][0]["size"].removesuffix("Gi")) * _GIB
+
+
+@pytest.mark.parametrize(
+    ("size", "folder"),
+    [
+        ("cpu", "kafka/dev"),
+        ("one-node", "kafka/dev"),
+        ("100-cameras", "kafka/production"),
+        ("1000-cameras", "kafka/1000-cameras"),
+    ],
+)
+def test_each_size_of_the_chart_fits_a_broker_of_these(size: str, folder: str) -> None:
+    """Address, login, user and partitions of the values file are those of the overlay that README.md names for it."""
+    values = yaml.safe_load((CHART / f"values-{size}.yaml").read_text())
+    bus = BusSettings(**values["siteFile"]["settings"]["bus"])
+    (listener,) = named(rendered(folder), "Kafka")["spec"]["kafka"]["listeners"]
+    login = listener.get("authentication", {}).get("type", "none")
+    security = {("none", False): "plaintext", ("scram-sha-512", True): "sasl_ssl"}[login, listener["tls"]]
+    users = [one["metadata"]["name"] for one in rendered(folder) if one["kind"] == "KafkaUser"]
+    assert bus.servers == f"kafka-kafka-bootstrap.kafka.svc:{listener['port']}"
+    assert (bus.security, [bus.username] if bus.username else []) == (security, users)
+    assert bus.partitions == named(rendered(folder), "KafkaTopic", "frames")["spec"]["partitions"]
+    assert ("kafkaTls" in values["secrets"]) == listener["tls"]
+    made_for = next(line for line in (MANIFESTS / "README.md").read_text().splitlines() if "made for" in line)
+    columns = [column.strip() for column in made_for.split("|")][2:]
+    assert f"`values-{size}.yaml`" in columns[KAFKAS.index(folder)]
 
 
 def test_the_namespaces_take_no_privileged_pods() -> None:
