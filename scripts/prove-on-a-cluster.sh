@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves on a cluster of yours what no test without one can. Installs a release of its own in a namespace of its own and
-# takes it away again; touches nothing else. docs/what-is-proven.md says what each step stands for.
+# takes it away again; touches nothing else. docs/operations/what-is-proven.md says what each step stands for.
 # shellcheck disable=SC2317  # `prove` calls the functions by name
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -29,7 +29,7 @@ RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(RULES_FILE.read_text())["groups"] for rule in group["rules"]
 ]
 DASHBOARDS = sorted((OBSERVABILITY / "dashboards").glob("*.json"))
-RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
+RUNBOOKS = (ROOT / "docs" / "operations" / "runbooks.md").read_text()
 
 
 _SITE = """
@@ -110,7 +110,7 @@ def test_every_rule_has_a_runbook_and_every_runbook_a_rule() -> None:
     assert sorted(paragraphs) == sorted(rule["alert"] for rule in RULES)
     assert all(len(text) > 100 for text in paragraphs.values())
     for rule in RULES:
-        assert rule["annotations"]["runbook"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook"] == f"docs/operations/runbooks.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
 
 
