@@ -6,6 +6,7 @@
     ├── TransientError      retry, bounded, with jitter
     ├── Overloaded          pause and offer again
     ├── InvalidMessage      set this one item aside (dead letter) and go on
+    │   └── Conflict            … because somebody else was first: read again and decide again
     └── StageFailed         restart the worker
 
 Vendor exceptions are mapped to these in their adapters, with `raise … from`. A message says what was
@@ -66,6 +67,10 @@ class Overloaded(SightlineError):  # noqa: N818 - the word says what the receive
 
 class InvalidMessage(SightlineError):  # noqa: N818 - as above: it is set aside, not handled as a failure
     """This one item can never be processed: dead-letter it and go on."""
+
+
+class Conflict(InvalidMessage):
+    """What was read is no longer so, for somebody else changed it first: read again and decide again."""
 
 
 class StageFailed(SightlineError):  # noqa: N818 - as above: restart the worker

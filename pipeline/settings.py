@@ -184,6 +184,7 @@ class RetentionSettings(Section):
     incidents: Seconds = Field(365 * 86_400.0, description="Incidents with their texts and deliveries, from their end.")
     decisions: Seconds = Field(90 * 86_400.0, description="The ledger behind `why`.")
     coverage: Seconds = Field(366 * 86_400.0, description="When which camera was watched.")
+    audit: Seconds = Field(366 * 86_400.0, description="Who looked at which evidence and who changed what.")
     every: Seconds = Field(3600.0, description="How often a running process clears away what is too old.")
 
 
@@ -261,6 +262,29 @@ class ClusterSettings(Section):
     alerting: Replicas = Replicas(max=2)
 
 
+class SearchSettings(Section):
+    """What moments looked like, kept to be found by words, pictures or parts of one."""
+
+    enabled: bool = Field(
+        True, description="Keep it, one moment a camera and second, where there is an encoder and LanceDB (`[search]`)."
+    )
+    url: str = Field("", description="A URL (`s3://…`) or folder; empty for `vectors` in the data folder.")
+    keep_for: Seconds = Field(
+        7 * 86_400.0, description="How long; 0 is for ever. A camera that is never still fills 0.2 GB a day, at most."
+    )
+
+
+class AccessSettings(Section):
+    """Sessions and links of the console and the API."""
+
+    idle: Seconds = Field(8 * 3600.0, gt=0, description="A session unused for this long is over.")
+    session: Seconds = Field(7 * 86_400.0, gt=0, description="Longest life of a session, used or not.")
+    first_link: Seconds = Field(3600.0, gt=0, description="How long the link that makes the first account works.")
+    evidence_link: Seconds = Field(
+        900.0, gt=0, description="How long a signed link to a picture or clip on a page works."
+    )
+
+
 class TracingSettings(Section):
     """Traces by OpenTelemetry."""
 
@@ -308,6 +332,8 @@ class Settings(BaseSettings):
     bus: BusSettings = BusSettings()
     cluster: ClusterSettings = ClusterSettings()
     tracing: TracingSettings = TracingSettings()
+    access: AccessSettings = AccessSettings()
+    search: SearchSettings = SearchSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import (
     ConfigError,
+    Conflict,
     InvalidMessage,
     Overloaded,
     SightlineError,
@@ -21,6 +22,7 @@ EXAMPLES: list[SightlineError] = [
     TransientError("database is locked"),
     Overloaded("queue is full"),
     InvalidMessage("not a JPEG"),
+    Conflict("somebody else has decided since"),
     StageFailed("the watch worker failed"),
 ]
 

@@ -8,11 +8,12 @@ from datetime import datetime, tzinfo
 from pipeline.app.stores import Stores
 from pipeline.clock import Clock
 from pipeline.contracts.chat import ChatModel
-from pipeline.contracts.observation import Encoder, TextEncoder
+from pipeline.contracts.observation import Encoder
 from pipeline.errors import ConfigError
 from pipeline.perception.encoder import load_encoder
 from pipeline.reasoning.chat_model import load_chat_model
 from pipeline.search.archive import Accounts, Archive
+from pipeline.search.query import MomentSearch
 from pipeline.settings import Settings
 from pipeline.site import NO_MODEL, Site
 
@@ -24,7 +25,7 @@ class LazyWords:
         self._encoder: Encoder | None = load_encoder(site.models.encoder, settings.perception) if site else None
         self._is_warm = False
 
-    def __call__(self) -> TextEncoder | None:
+    def __call__(self) -> Encoder | None:
         """The encoder, warm; None without one. `ConfigError` when it cannot be had."""
         if self._encoder is not None and not self._is_warm:
             self._encoder.warm_up()
@@ -45,7 +46,7 @@ def make_archive(
     *,
     accounts: Accounts,
     read_time: Callable[[str], datetime],
-    words: Callable[[], TextEncoder | None],
+    words: Callable[[], Encoder | None],
 ) -> Archive:
     """What the tools read. Without a site file the cameras are those that anybody ever told of."""
     cameras = {camera.id: camera.labels for camera in site.cameras} if site else {}
@@ -61,6 +62,7 @@ def make_archive(
         read_time=read_time,
         words=words,
         clock=clock,
+        moments=MomentSearch(stores.vectors, words),
     )
 
 

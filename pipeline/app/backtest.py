@@ -23,7 +23,7 @@ from pipeline.evaluation.recordings import Recording
 from pipeline.events.calibration_state import CalibrationState, review_key
 from pipeline.ingest.pace import Pace
 from pipeline.runtime.local.runtime import RunListener, RunSummary
-from pipeline.settings import BusSettings, RetentionSettings, Settings
+from pipeline.settings import BusSettings, RetentionSettings, SearchSettings, Settings
 from pipeline.site import Site
 from pipeline.telemetry import Metrics, hide_credentials
 
@@ -99,6 +99,7 @@ def isolated(settings: Settings, folder: Path) -> Settings:
             "reasoning": settings.reasoning.model_copy(update={"deadline": _PATIENT_SECONDS}),
             "retention": RetentionSettings(evidence=0, incidents=0, decisions=0, coverage=0),
             "bus": BusSettings(),
+            "search": SearchSettings(enabled=False),
         }
     )
 

@@ -31,6 +31,7 @@ from pipeline.reasoning.budget import make_admission, most_workers
 from pipeline.reasoning.model import load_judge
 from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds, seen_gap_seconds
+from pipeline.runtime.embeddings import EmbeddingWriter
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.forecasts import ForecastBook, ForecastDesk
 from pipeline.runtime.health import HealthDesk
@@ -48,6 +49,7 @@ from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.store.ledger import Ledger
 from pipeline.store.lock import DataFolderLock
+from pipeline.store.vectors import is_installed
 from pipeline.telemetry import Metrics
 from pipeline.tracing import Tracing, open_tracing
 
@@ -193,6 +195,7 @@ class _Wiring:
         for incident in reviewed:
             self.inbox.tell(Reviewed(incident))
         stations = {camera.id: self._station(camera) for camera in self.site.cameras}
+        looks = self._looks(vision)
         watch = WatchLoop(
             self.inbox,
             PerceptionStage(vision, settings.perception, self.ledger),
@@ -210,6 +213,7 @@ class _Wiring:
             clock=self.clock,
             on_change=self._announce,
             tracing=self.tracing,
+            looks=looks,
         )
         self.crew = CameraCrew(self.site, stations, self._station, self.inbox, watch, self.desk)
         close_models: list[Callable[[], None]] = [] if given else [models.close]
@@ -234,8 +238,15 @@ class _Wiring:
             forecasts=self.forecasts,
             reviews=self.reviews,
             on_close=(*close_models, self.delivery.close, self.stores.close, self.tracing.close, self.lock.release),
+            looks=looks,
         )
         return LocalRuntime(parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock)
+
+    def _looks(self, vision: LocalVision) -> EmbeddingWriter | None:
+        encoder_id = vision.model_ids.get("encoder", "")
+        if not encoder_id or not self.settings.search.enabled or not is_installed():
+            return None
+        return EmbeddingWriter(self.stores.vectors, encoder_id, self.site, self.metrics, self.clock)
 
     def _events(self, vision: LocalVision) -> EventStage:
         since = self.clock.now() - self.site.longest_cooldown

@@ -13,6 +13,7 @@ from pipeline.contracts.forecast import ForecastStore
 from pipeline.contracts.incident import IncidentStore
 from pipeline.contracts.learned import LearnedStore
 from pipeline.contracts.ledger import DecisionStore
+from pipeline.contracts.vectors import VectorStore
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings
 from pipeline.store.coverage import SqlCoverageStore
@@ -25,6 +26,7 @@ from pipeline.store.learned import SqlLearnedStore
 from pipeline.store.ledger import SqlDecisionStore
 from pipeline.store.outbox import SqlOutbox
 from pipeline.store.retention import Retention
+from pipeline.store.vectors import LanceVectorStore
 from pipeline.tracing import OFF, Tracing
 
 _SQLITE_FILE = "sightline.db"
@@ -42,11 +44,13 @@ class Stores:
     coverage: CoverageStore
     learned: LearnedStore
     forecasts: ForecastStore
+    vectors: VectorStore
     retention: Retention
     eraser: Eraser
 
     def close(self) -> None:
         """Close the database; may be called twice."""
+        self.vectors.close()
         self.database.close()
 
 
@@ -62,6 +66,7 @@ def open_stores(settings: Settings, *, must_exist: bool = False, tracing: Tracin
     if not must_exist:
         database.check_writable()
     evidence = open_evidence(settings)
+    vectors = LanceVectorStore(settings.search.url or str(settings.data_dir.absolute() / "vectors"))
     incidents = SqlIncidentStore(database, has_bus=bool(settings.bus.servers), tracing=tracing)
     return Stores(
         database,
@@ -72,8 +77,16 @@ def open_stores(settings: Settings, *, must_exist: bool = False, tracing: Tracin
         SqlCoverageStore(database),
         SqlLearnedStore(database),
         SqlForecastStore(database),
-        Retention(database, incidents, evidence, settings.retention),
-        Eraser(database, evidence, settings.evidence),
+        vectors,
+        Retention(
+            database,
+            incidents,
+            evidence,
+            settings.retention,
+            vectors=vectors,
+            vectors_for_seconds=settings.search.keep_for,
+        ),
+        Eraser(database, evidence, settings.evidence, vectors),
     )
 
 

@@ -50,15 +50,30 @@ def start_logging(settings: Settings, site: Site | None = None, *, is_service: b
 
 
 @contextmanager
-def kept_data(data_dir: Path | None, site_path: Path | None) -> Iterator[tuple[Stores, tzinfo]]:
-    """What a run has kept, opened for looking, and the time zone to show it in (UTC without a site file)."""
+def kept_data(
+    data_dir: Path | None, site_path: Path | None, *, must_exist: bool = True
+) -> Iterator[tuple[Stores, tzinfo]]:
+    """What a run has kept, opened for looking, and the time zone to show it in (UTC without a site file).
+
+    Without `must_exist` also what no run has begun yet.
+    """
     from pipeline.app.stores import open_stores
 
     site = load_site(site_path) if site_path else None
     settings = settings_for(site, data_dir=data_dir)
     start_logging(settings.model_copy(update={"log_level": "warning"}), site)
-    stores = open_stores(settings, must_exist=True)
+    if not must_exist:
+        _make_folder(settings.data_dir)
+    stores = open_stores(settings, must_exist=must_exist)
     try:
         yield stores, site.site.zone_info if site else UTC
     finally:
         stores.close()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the data folder where there is none yet; `ConfigError` when that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the data folder {folder}: {error.strerror}") from error

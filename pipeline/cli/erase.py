@@ -32,6 +32,7 @@ _KINDS = {
     "change": ("change of incidents, with texts", "database"),
     "delivery": ("delivery", "database"),
     "detail": ("detail of decisions and coverage", "database"),
+    "moment": ("moment that search finds by its look", "vectors"),
 }
 """Of what the stores erase: the words on a receipt, and where it was."""
 

@@ -57,7 +57,7 @@ def read_address(text: str, *, allow_remote: bool) -> tuple[str, int]:
     """Host and port of `127.0.0.1:8765` or `[::1]:8765`; `ConfigError` for what is no loopback unless allowed."""
     host, _, port = text.strip().rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+    if not (port.isascii() and port.isdigit() and 0 <= int(port) < 65_536):
         raise ConfigError(f"--http: expected HOST:PORT such as 127.0.0.1:8765, got {text!r}")
     if not _is_loopback(host) and not allow_remote:
         raise ConfigError(f"--http: {host} is not loopback, and nobody is asked for a key there; add --allow-remote")

@@ -16,7 +16,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli.api import api
 from pipeline.cli.ask import ask
+from pipeline.cli.audit import audit
 from pipeline.cli.backtest import backtest
 from pipeline.cli.budget import budget
 from pipeline.cli.cameras import app as cameras
@@ -37,6 +39,7 @@ from pipeline.cli.learn_rules import learn_rules
 from pipeline.cli.learned import app as learned
 from pipeline.cli.mcp import mcp
 from pipeline.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, out, plain, say_error
+from pipeline.cli.people import tokens, users
 from pipeline.cli.replay import replay
 from pipeline.cli.reviews import confirm, precision, reject
 from pipeline.cli.run import run
@@ -133,6 +136,7 @@ app.command("eval")(evaluate)
 app.command()(backtest)
 app.command("learn-rules")(learn_rules)
 app.command()(train)
+app.command()(api)
 app.add_typer(cameras, name="cameras")
 app.add_typer(cluster, name="cluster")
 for _review_command in (confirm, reject, precision):
@@ -144,3 +148,6 @@ app.add_typer(learned, name="learned")
 app.add_typer(channels, name="channels")
 app.command("replay-dead-letters")(replay_dead_letters)
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(users, name="users")
+app.add_typer(tokens, name="tokens")
+app.command()(audit)

@@ -158,6 +158,10 @@ class IncidentFilter:
     """With a person's word, or without; None for both."""
     changed_from: datetime | None = None
     """Changed (`updated_at`) at or after."""
+    camera_ids: tuple[str, ...] | None = None
+    """Of one of these cameras alone; None for every one."""
+    before: tuple[datetime, str] | None = None
+    """(`opened_at`, id) of the last of the page before: what follows it in the order of the list."""
     limit: int = 100
 
 

@@ -9,7 +9,7 @@ from pipeline.contracts.alert import Delivery
 from pipeline.contracts.assessment import Assessment
 from pipeline.contracts.candidate import Candidate, CandidateState
 from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStore, Review
-from pipeline.errors import InvalidMessage, TransientError
+from pipeline.errors import Conflict, InvalidMessage, TransientError
 from pipeline.incidents import lifecycle
 
 _MAX_RACES = 100
@@ -60,20 +60,29 @@ class IncidentRecorder:
             incident_id, lambda found: lifecycle.judge(_known(incident_id, found), assessment, self._clock.now())
         )
 
-    def acknowledge(self, incident_id: str, by: str, note: str = "") -> IncidentChange:
-        """A person has seen it; said twice, the first change again. `InvalidMessage` for an unknown incident."""
+    def acknowledge(
+        self, incident_id: str, by: str, note: str = "", *, after_change: int | None = None
+    ) -> IncidentChange:
+        """A person has seen it; said twice, the first change again. `InvalidMessage` for an unknown incident,
+        `Conflict` when its last change is not `after_change`, where that is given."""
         change = self._record(
-            incident_id, lambda found: lifecycle.acknowledge(_known(incident_id, found), by, note, self._clock.now())
+            incident_id,
+            lambda found: lifecycle.acknowledge(
+                _as_read(_known(incident_id, found), after_change), by, note, self._clock.now()
+            ),
         )
         return change or self._last(incident_id, ChangeKind.ACKNOWLEDGED)
 
-    def review(self, incident_id: str, *, is_right: bool, by: str, note: str = "") -> IncidentChange:
+    def review(
+        self, incident_id: str, *, is_right: bool, by: str, note: str = "", after_change: int | None = None
+    ) -> IncidentChange:
         """A person says whether it was right to tell; said twice, the first change again. `InvalidMessage` for an
-        unknown incident."""
+        unknown incident, `Conflict` when its last change is not `after_change`, where that is given."""
         change = self._record(
             incident_id,
             lambda found: lifecycle.review(
-                _known(incident_id, found), Review(is_right=is_right, by=by, at=self._clock.now(), note=note)
+                _as_read(_known(incident_id, found), after_change),
+                Review(is_right=is_right, by=by, at=self._clock.now(), note=note),
             ),
         )
         return change or self._last(incident_id, ChangeKind.REVIEWED)
@@ -105,3 +114,13 @@ def _known(incident_id: str, incident: Incident | None) -> Incident:
     if incident is None:
         raise InvalidMessage(f"there is no incident {incident_id!r}")
     return incident
+
+
+def _as_read(incident: Incident, after_change: int | None) -> Incident:
+    """It, unless it has changed since the person who decides has read it."""
+    if after_change in (None, incident.last_change):
+        return incident
+    raise Conflict(
+        f"incident {incident.id} has changed since it was read (change {after_change} then, {incident.last_change} "
+        "now): look at it again, then decide"
+    )

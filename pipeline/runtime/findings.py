@@ -19,6 +19,7 @@ from pipeline.contracts.observation import Observation
 from pipeline.contracts.rule import Rule
 from pipeline.errors import InvalidMessage, StageFailed
 from pipeline.events.stage import EventStage
+from pipeline.runtime.embeddings import EmbeddingWriter
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.sampling.ring import FrameRing
 from pipeline.site import Site
@@ -51,7 +52,9 @@ class Findings:
         metrics: Metrics,
         clock: Clock,
         tracing: Tracing = OFF,
+        looks: EmbeddingWriter | None = None,
     ) -> None:
+        """`looks` is told what every frame looked like and what it led to; it is followed by whoever runs it."""
         self._site = site
         self._evidence = evidence
         self._has_reasoner = has_reasoner
@@ -59,6 +62,7 @@ class Findings:
         self._metrics = metrics
         self._clock = clock
         self._tracing = tracing
+        self._looks = looks
 
     def follow(self, site: Site) -> None:
         """The site file changed. Any thread."""
@@ -80,8 +84,10 @@ class Findings:
             self._finding(frame, next(told)) if isinstance(result, Observation) else self._refused(frame, str(result))
             for frame, result in zip(frames, results, strict=True)
         ]
-        for finding in findings:
+        for finding, result in zip(findings, results, strict=True):
             self._tracing.judged(finding.frame, finding.candidates)
+            if self._looks is not None and isinstance(result, Observation) and not is_replay:
+                self._looks.note(result, finding.candidates)
         return findings
 
     def over(self, finding: Finding) -> None:

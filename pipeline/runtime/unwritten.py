@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Hashable, Mapping
+from itertools import islice
 from typing import Generic, TypeVar
 
 from pipeline.errors import TransientError
@@ -27,7 +28,7 @@ class Unwritten(Generic[Key, Item]):
         with self._lock:
             self._waiting |= items
             num_lost = max(len(self._waiting) - self._most, 0) if self._most is not None else 0
-            for oldest in list(self._waiting)[:num_lost]:
+            for oldest in list(islice(self._waiting, num_lost)):
                 del self._waiting[oldest]
         return num_lost
 

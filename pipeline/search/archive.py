@@ -12,6 +12,7 @@ from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import IncidentChange, IncidentStore
 from pipeline.contracts.observation import TextEncoder
 from pipeline.contracts.rule import Rule
+from pipeline.search.query import MomentSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,16 @@ class Accounts(Protocol):
 class Changes(Protocol):
     """What a person may say of an incident. `ConfigError` when it cannot be said of this one."""
 
-    def acknowledge(self, incident_id: str, by: str, note: str = "") -> IncidentChange:
-        """A person has seen it."""
+    def acknowledge(
+        self, incident_id: str, by: str, note: str = "", *, after_change: int | None = None
+    ) -> IncidentChange:
+        """A person has seen it; `Conflict` when its last change is not `after_change`, where that is given."""
         ...
 
-    def review(self, incident_id: str, *, is_right: bool, by: str, note: str = "") -> IncidentChange:
-        """Whether it was right to tell it."""
+    def review(
+        self, incident_id: str, *, is_right: bool, by: str, note: str = "", after_change: int | None = None
+    ) -> IncidentChange:
+        """Whether it was right to tell it; `Conflict` as above."""
         ...
 
 
@@ -82,6 +87,8 @@ class Archive:
     words: Callable[[], TextEncoder | None]
     """The site's encoder, loaded when first wanted; None where there is none that reads words."""
     clock: Clock
+    moments: MomentSearch | None = None
+    """What cameras saw, kept second by second; None where it is not."""
 
     def local(self, moment: datetime) -> str:
         """A moment at the site's time: `2026-03-01T22:14:05`."""

@@ -69,6 +69,16 @@ class SearchFrames(Span):
     limit: Annotated[int, Field(ge=1, le=20, description="At most so many.")] = 5
 
 
+class SearchMoments(Span):
+    """Which moments to look for."""
+
+    text: Annotated[str, Field(min_length=1, max_length=200, description="What the picture shows, in English.")]
+    camera: _AnyCamera = ""
+    zone: Annotated[str, Field(max_length=63, description="Only with something in this zone; empty for all.")] = ""
+    label: Annotated[str, Field(max_length=40, description="Only with such a thing: person, car; empty for all.")] = ""
+    limit: Annotated[int, Field(ge=1, le=20, description="At most so many.")] = 8
+
+
 class GetFrames(Arguments):
     """Which kept pictures to show."""
 

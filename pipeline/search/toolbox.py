@@ -18,6 +18,7 @@ from pipeline.search.changes import ReviewTools
 from pipeline.search.events import EventTools
 from pipeline.search.found import Found, refused
 from pipeline.search.frames import FrameTools
+from pipeline.search.moments import MomentTools
 from pipeline.search.watching import WatchTools
 
 MAX_ARGUMENT_CHARACTERS = 4_000
@@ -52,6 +53,11 @@ class Toolbox:
             _entry("coverage", given.Coverage, watching.coverage, "Tell when a camera was not watched, and why."),
             _entry("why", given.Why, watching.why, "Say why there was an alert at a time, or why there was none."),
         ]
+        if archive.moments is not None:
+            seen = MomentTools(archive, archive.moments)
+            entries.append(
+                _entry("search_moments", given.SearchMoments, seen.search, "Find times by look, also without an alert.")
+            )
         if changes is not None:
             reviews = ReviewTools(archive, changes)
             entries += [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +19,7 @@ from sqlalchemy import delete, insert, or_, select, update
 from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.incident import Incident
 from pipeline.contracts.values import Contract, UtcDatetime
+from pipeline.contracts.vectors import VectorStore
 from pipeline.settings import EvidenceSettings
 from pipeline.store.database import Database
 from pipeline.store.retention import delete_evidence, delete_incidents, delete_strays
@@ -61,18 +62,25 @@ class Erasure:
     """What was erased here."""
 
     num_by_kind: Counter[str]
-    """`picture`, `clip`, `incident`, `assessment`, `embedding`, `change`, `delivery`, `detail`."""
+    """`picture`, `clip`, `incident`, `assessment`, `embedding`, `change`, `delivery`, `detail`, `moment`."""
     incident_ids: tuple[str, ...]
     """For those who keep copies elsewhere."""
 
 
 class Eraser:
-    """Reaches the database and the evidence."""
+    """Reaches the database, the evidence, and what moments looked like."""
 
-    def __init__(self, database: Database, evidence: EvidenceStore, settings: EvidenceSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        evidence: EvidenceStore,
+        settings: EvidenceSettings,
+        vectors: VectorStore | None = None,
+    ) -> None:
         """`settings` say how far a clip reaches around its incident."""
         self._database = database
         self._evidence = evidence
+        self._vectors = vectors
         self._before = timedelta(seconds=settings.before)
         self._after = timedelta(seconds=settings.after)
 
@@ -103,11 +111,13 @@ class Eraser:
                 counts["assessment"] += incident.assessment is not None
                 counts["embedding"] += bool(incident.candidate.embedding) + bool(incident.candidate.appearance)
             ids += [incident.id for incident in some]
+            counts["moment"] += self._forget_looks(camera_id, start, end, [incident.id for incident in some])
             with self._database.writing() as connection:
                 num_changes, num_deliveries = delete_incidents(connection, [incident.id for incident in some])
             counts.update({"incident": len(some), "change": num_changes, "delivery": num_deliveries})
         for day in _days(start, end):
             counts.update(_kind(name) for name in delete_strays(self._database, self._evidence, f"{camera_id}/{day}"))
+        counts["moment"] += self._forget_looks(camera_id, start, end)
         counts["detail"] += self._forget_details(camera_id, start, end)
         self._database.fold_log()
         return Erasure(counts, tuple(ids))
@@ -123,6 +133,10 @@ class Eraser:
         with self._database.reading() as connection:
             bodies = connection.scalars(select(erasures.c.body).order_by(erasures.c.erased_at.desc())).all()
         return [Receipt.model_validate_json(body) for body in bodies]
+
+    def _forget_looks(self, camera_id: str, start: datetime, end: datetime, incident_ids: Sequence[str] = ()) -> int:
+        """Before the incidents go: afterwards nobody knows the ids of those whose peak is outside the range."""
+        return self._vectors.erase(camera_id, start, end, incident_ids) if self._vectors is not None else 0
 
     def _forget_details(self, camera_id: str, start: datetime, end: datetime) -> int:
         """Free texts of the ledger's minutes and of the coverage in the range."""

@@ -310,4 +310,12 @@ def _conditions(wanted: IncidentFilter) -> list[ColumnElement[bool]]:
         conditions.append(row.is_reviewed.is_(wanted.is_reviewed))
     if wanted.changed_from is not None:
         conditions.append(row.updated_at >= wanted.changed_from)
+        if wanted.is_reviewed is None:
+            conditions.append(row.is_reviewed.in_((False, True)))  # the index by change begins with it
+    if wanted.camera_ids is not None:
+        conditions.append(row.camera_id.in_(wanted.camera_ids))
+    if wanted.before is not None:
+        opened_at, incident_id = wanted.before
+        conditions.append(row.opened_at <= opened_at)  # the index is by time alone
+        conditions.append((row.opened_at < opened_at) | (row.id < incident_id))
     return conditions

@@ -16,9 +16,11 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 from pipeline.contracts.alert import DeliveryState
 from pipeline.contracts.evidence import EvidenceStore, evidence_folder
 from pipeline.contracts.incident import ChangeKind, Incident, IncidentChange, IncidentStore
+from pipeline.contracts.vectors import VectorStore
 from pipeline.settings import RetentionSettings
 from pipeline.store.database import Database
 from pipeline.store.tables import (
+    audit_log,
     coverage,
     decisions,
     deliveries,
@@ -60,6 +62,8 @@ class Cleared:
     files: int = 0
     decisions: int = 0
     intervals: int = 0
+    audit_entries: int = 0
+    vectors: int = 0
 
     def __bool__(self) -> bool:
         """Whether it was anything."""
@@ -72,6 +76,8 @@ class Cleared:
             self.files + other.files,
             self.decisions + other.decisions,
             self.intervals + other.intervals,
+            self.audit_entries + other.audit_entries,
+            self.vectors + other.vectors,
         )
 
 
@@ -79,13 +85,23 @@ class Retention:
     """Deletes what is older than it may be; `step` by step, each short."""
 
     def __init__(
-        self, database: Database, store: IncidentStore, evidence: EvidenceStore, settings: RetentionSettings
+        self,
+        database: Database,
+        store: IncidentStore,
+        evidence: EvidenceStore,
+        settings: RetentionSettings,
+        *,
+        vectors: VectorStore | None = None,
+        vectors_for_seconds: float = 0.0,
     ) -> None:
+        """`vectors_for_seconds`: how long what moments looked like is kept; 0 is for ever."""
         self.every_seconds = settings.every
         self._database = database
         self._incidents = store
         self._evidence = evidence
         self._settings = settings
+        self._vectors = vectors
+        self._vectors_for = timedelta(seconds=vectors_for_seconds)
 
     def step(self, now: datetime) -> Cleared:
         """Delete a little of each kind; nothing, when there is nothing (more). `TransientError`: try again later."""
@@ -100,6 +116,11 @@ class Retention:
         if self._settings.coverage:
             before = now - timedelta(seconds=self._settings.coverage)
             done += Cleared(intervals=self._rows_before(coverage, coverage.c.end_at, before))
+        if self._settings.audit:
+            before = now - timedelta(seconds=self._settings.audit)
+            done += Cleared(audit_entries=self._rows_before(audit_log, audit_log.c.at, before))
+        if self._vectors is not None and self._vectors_for:  # last: it may be far away, and the rest is not
+            done += Cleared(vectors=self._vectors.forget_before(now - self._vectors_for))
         return done
 
     def clear_strays(self, now: datetime) -> Cleared:

@@ -212,3 +212,66 @@ erasures = Table(
     Column("body", Text, nullable=False),
     Index("erasures_by_time", "erased_at"),
 )
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", FreeText, primary_key=True),
+    Column("roles", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("secret_hash", Text, primary_key=True),
+    Column("user_name", FreeText, ForeignKey("users.name"), nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("address", FreeText, nullable=False),
+    Index("sessions_by_user", "user_name"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", FreeText, primary_key=True),
+    Column("name", FreeText, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    Column("user_name", FreeText, ForeignKey("users.name"), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+login_links = Table(
+    "login_links",
+    metadata,
+    Column("secret_hash", Text, primary_key=True),
+    Column("expires_at", Moment, nullable=False),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("who", FreeText, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("camera_id", FreeText, nullable=False),
+    Column("target", FreeText, nullable=False),
+    Column("address", FreeText, nullable=False),
+    Column("is_allowed", Boolean, nullable=False),
+    Index("audit_log_by_time", "at", "id"),
+    Index("audit_log_by_camera", "camera_id", "at"),
+    Index("audit_log_by_person", "who", "at"),
+)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from pipeline.cli.budget import spent_by
 from pipeline.cli.program import app
 from pipeline.contracts.assessment import Usage
 from pipeline.contracts.incident import Incident
 from pipeline.incidents import lifecycle
+from pipeline.search.spending import spent_by
 from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
 from tests.support.store import START, make_assessment, make_candidate, opened, seconds, sqlite_url

@@ -28,6 +28,7 @@ READING = {
     "search_events",
     "get_incident",
     "search_frames",
+    "search_moments",
     "get_frames",
     "count_tracks",
     "camera_status",

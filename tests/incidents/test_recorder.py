@@ -10,7 +10,7 @@ from pipeline.clock import ManualClock
 from pipeline.contracts.assessment import Verdict
 from pipeline.contracts.candidate import CandidateState
 from pipeline.contracts.incident import ChangeKind, IncidentStatus, IncidentStore
-from pipeline.errors import InvalidMessage, TransientError
+from pipeline.errors import Conflict, InvalidMessage, TransientError
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.store.database import Database
 from pipeline.store.incident_store import SqlIncidentStore
@@ -90,6 +90,20 @@ def test_an_acknowledgement_told_twice_answers_the_same(recorder: IncidentRecord
     """Whoever asks again gets the change that was stored."""
     recorder.candidate(make_candidate(), will_verify=True)
     assert recorder.acknowledge(ID, "ada") == recorder.acknowledge(ID, "ada")
+
+
+def test_who_decides_on_what_has_changed_is_told_to_look_again(
+    recorder: IncidentRecorder, store: IncidentStore
+) -> None:
+    """Of two who read the same, the second decides nothing; who reads again, does."""
+    recorder.candidate(make_candidate(), will_verify=False)
+    recorder.review(ID, is_right=True, by="ada", after_change=1)
+    with pytest.raises(Conflict, match="change 1 then, 2 now"):
+        recorder.review(ID, is_right=False, by="olu", after_change=1)
+    with pytest.raises(Conflict):
+        recorder.acknowledge(ID, "olu", after_change=1)
+    assert [change.sequence for change in store.changes(ID)] == [1, 2]
+    assert recorder.acknowledge(ID, "olu", after_change=2).sequence == 3
 
 
 def test_what_concerns_an_unknown_incident_is_set_aside(recorder: IncidentRecorder) -> None:

@@ -28,6 +28,7 @@ from pipeline.contracts.incident import IncidentChange, IncidentStore
 from pipeline.errors import TransientError
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.runtime.coverage import CoverageBook
+from pipeline.runtime.embeddings import EmbeddingWriter
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.forecasts import ForecastDesk
 from pipeline.runtime.health import HealthDesk
@@ -104,6 +105,8 @@ class LocalParts:
     reviews: ReviewDesk
     on_close: tuple[Callable[[], None], ...]
     """Called in order when all is over."""
+    looks: EmbeddingWriter | None = None
+    """None where nothing is kept for search."""
 
 
 class LocalRuntime:
@@ -172,6 +175,8 @@ class LocalRuntime:
         self._parts.delivery.follow(site.channels)
         self._parts.verifier.follow(site)
         self._parts.forecasts.follow(site)
+        if self._parts.looks is not None:
+            self._parts.looks.follow(site)
         self._parts.watch.follow(site)
         self._parts.desk.follow(site)
         self._parts.crew.follow(site, last_alerts)
@@ -184,7 +189,9 @@ class LocalRuntime:
 
     def _start_workers(self) -> list[Worker]:
         stop = self._stop_workers
+        looks = self._parts.looks
         return [
+            *([Worker("embeddings", lambda: looks.run(stop))] if looks is not None else []),
             Worker("verification", lambda: self._parts.verifier.run(stop)),
             Worker("delivery", lambda: self._parts.delivery.run(stop)),
             Worker("housekeeping", lambda: self._housekeeping.run(stop)),

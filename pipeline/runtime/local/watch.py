@@ -26,6 +26,7 @@ from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.perception.stage import PerceptionStage
 from pipeline.runtime.coverage import CoverageBook
+from pipeline.runtime.embeddings import EmbeddingWriter
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Finding, Findings
 from pipeline.runtime.incident_note import incident_decision
@@ -81,6 +82,7 @@ class WatchLoop:
         clock: Clock,
         on_change: Callable[[IncidentChange], None],
         tracing: Tracing = OFF,
+        looks: EmbeddingWriter | None = None,
     ) -> None:
         self._inbox = inbox
         self._perception = perception
@@ -100,6 +102,7 @@ class WatchLoop:
             metrics=metrics,
             clock=clock,
             tracing=tracing,
+            looks=looks,
         )
         self._tracing = tracing
         self._batch_size = batch_size

@@ -1,0 +1,1 @@
+"""API and pages: what a guard, an operator and an integrator open. Nothing here decides; it shows and asks."""
