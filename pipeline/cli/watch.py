@@ -29,7 +29,9 @@ def watch(
         list[str] | None, typer.Option(metavar="NAME=POINTS", help=f"An area, 0..1 of the picture: {ZONE_FORMS}.")
     ] = None,
     line: Annotated[list[str] | None, typer.Option(metavar="NAME=POINTS", help=f"A line: {LINE_FORMS}.")] = None,
-    detector: Annotated[str | None, typer.Option(help="motion (default), onnx:PATH, or a detection model.")] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="motion (default), builtin, onnx:PATH, or a detection model.")
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="A CLIP or SigLIP model, for rules in quotes.")] = None,
     vlm: Annotated[str | None, typer.Option(help="openai:URL#model or a model's name; judges incidents.")] = None,
     speed: Annotated[float, typer.Option(min=0, help="Files: 1 as if live, 0 as fast as possible.")] = 0.0,

@@ -62,7 +62,7 @@ def test_models_rate_and_webhook_are_handed_on() -> None:
 
 REFUSED = [
     ({"rules": ("person enters door",)}, "--rule 'person enters door': the motion detector cannot tell a person"),
-    ({"rules": ("person enters door",)}, "say `anything`, or give --detector: onnx:PATH"),
+    ({"rules": ("person enters door",)}, "say `anything`, or give --detector: builtin, onnx:PATH"),
     ({"rules": ("anything enters dor",), "zones": {"door": SQUARE}}, "did you mean door?"),
     ({"rules": ('"a person climbs"',)}, "needs an encoder"),
     ({"rules": ('"a person climbs"',)}, "give --encoder: a CLIP or SigLIP model"),

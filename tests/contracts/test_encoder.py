@@ -19,6 +19,8 @@ from tests.support.perception import make_clip, make_dinov2, make_siglip, make_s
 
 pytestmark = pytest.mark.models
 MAKERS = {"clip": make_clip, "siglip": make_siglip, "siglip2": make_siglip2, "dinov2": make_dinov2}
+of_transformers = pytest.mark.parametrize("encoder", list(MAKERS), indirect=True)
+"""What is compared with the model behind it."""
 
 
 @pytest.fixture(scope="module", params=[*MAKERS, "builtin"])
@@ -126,6 +128,7 @@ def test_a_text_means_the_same_in_any_company(encoder: Encoder) -> None:
     assert (together[0] == together[2]).all()
 
 
+@of_transformers
 def test_logit_scale_is_linear(encoder: Encoder) -> None:
     """CLIP's and SigLIP's factor comes as it multiplies, not as its logarithm; 1 where there is none."""
     import torch
@@ -135,6 +138,7 @@ def test_logit_scale_is_linear(encoder: Encoder) -> None:
     assert encoder.logit_scale == pytest.approx(expected)
 
 
+@of_transformers
 def test_features_are_the_models_own(encoder: Encoder) -> None:
     """The rows are what the model itself gives for what its processor makes of the image."""
     import torch
@@ -148,6 +152,7 @@ def test_features_are_the_models_own(encoder: Encoder) -> None:
     assert encoder.encode_images([yard()]) == pytest.approx(expected, abs=1e-5)
 
 
+@of_transformers
 def test_siglip_texts_are_padded_to_full_length(encoder: Encoder) -> None:
     """SigLIP reads a short text at its full length, as it was trained; CLIP needs no padding."""
     loaded = encoder._loaded  # type: ignore[attr-defined]
@@ -156,6 +161,7 @@ def test_siglip_texts_are_padded_to_full_length(encoder: Encoder) -> None:
         assert loaded.text_inputs(["a dog"])["input_ids"].shape == (1, 16 if is_siglip else 2)
 
 
+@of_transformers
 def test_a_broken_device_fails_the_stage(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The frames are not to blame: they are offered again when the worker has started anew."""
 

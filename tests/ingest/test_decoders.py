@@ -29,11 +29,13 @@ SETTINGS = IngestSettings(connect_timeout=10, read_timeout=10, retry_from=0.05, 
 IMPATIENT = SETTINGS.model_copy(update={"read_timeout": 0.5})
 READER = """
 import multiprocessing
+import signal
 import sys
 from pipeline.clock import SystemClock
 from pipeline.contracts.camera import Camera
 from pipeline.ingest import open_source
 from pipeline.settings import IngestSettings
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 source = open_source(Camera(id="cam", url=sys.stdin.readline().strip()), IngestSettings(), SystemClock())
 try:
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
@@ -143,7 +145,7 @@ def test_ctrl_c_is_the_parents_alone() -> None:
     """The whole process group is interrupted, as by a terminal: the program ends by itself, and says nothing."""
     with mjpeg_camera() as url, reading_program(url) as (program, pid):
         os.killpg(program.pid, signal.SIGINT)
-        _, errors = program.communicate(timeout=90)
+        _, errors = program.communicate(timeout=30)
 
         assert (program.returncode, errors) == (0, "")
         assert wait_for(lambda: not is_alive(pid))

@@ -9,11 +9,9 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ import torch
 
 from pipeline.models.clip_eyes import SeenArrays
 from pipeline.models.encoder import VisionText, load_vision_text
+from pipeline.models.training.ahead import Ahead
 from pipeline.models.training.clip_samples import AskedRule, ClipSample, make_samples
 from pipeline.models.weights import SHIPPED
 
@@ -58,40 +57,20 @@ class ClipCache:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._samples: dict[int, list[ClipSample]] = {}
-        self._coming: dict[int, Future[None]] = {}
-        self._pool: ProcessPoolExecutor | None = None
-        self._workers = 0
+        self._ahead = Ahead(functools.partial(_make_alone, recipe), depth=_AHEAD)
 
-    @contextmanager
-    def ahead(self, workers: int) -> Iterator[None]:
+    def ahead(self, workers: int) -> AbstractContextManager[None]:
         """Inside the block `workers` processes make what comes next."""
-        if workers == 0:
-            yield
-            return
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            self._pool, self._workers = pool, workers
-            try:
-                yield
-            finally:
-                for one in self._coming.values():
-                    one.cancel()
-                self._coming.clear()
-                self._pool = None
+        return self._ahead.running(workers)
 
     def up_to(self, count: int) -> list[ClipSample]:
         """The samples of the first `count` scenes, in order."""
-        self._ask(range(len(self._samples), count + _AHEAD * self._workers))
+        coming = range(len(self._samples), count + self._ahead.reach)
+        self._ahead.ask(number for number in coming if not self._recipe.path(number).exists())
         for number in range(len(self._samples), count):
-            if number in self._coming:
-                self._coming.pop(number).result()
+            self._ahead.take(number)
             self._samples[number] = _had(self._recipe, number)
         return [sample for number in range(count) for sample in self._samples[number]]
-
-    def _ask(self, numbers: range) -> None:
-        if self._pool is not None:
-            for number in numbers:
-                if number not in self._coming and not self._recipe.path(number).exists():
-                    self._coming[number] = self._pool.submit(_make_alone, self._recipe, number)
 
 
 def _had(recipe: Recipe, number: int) -> list[ClipSample]:

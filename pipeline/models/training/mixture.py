@@ -6,16 +6,15 @@ Batch number `n` is drawn from the `width` shards that begin at `n // steps_a_sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.models.regions import ACTIONS, LABELS, NOTHING
+from pipeline.models.training.ahead import Ahead
 from pipeline.models.training.crops import UNTOLD
 from pipeline.models.training.shards import Shard
 
@@ -66,31 +65,18 @@ class Mixture:
         self._width, self._steps_a_shard = width, steps_a_shard
         self._crops, self._frames, self._others = crops, frames, others
         self._window: dict[int, Shard] = {}
-        self._coming: dict[int, Future[Shard]] = {}
-        self._pool: ProcessPoolExecutor | None = None
-        self._workers = 0
+        self._ahead = Ahead(make, depth=_AHEAD)
 
-    @contextmanager
-    def ahead(self, workers: int) -> Iterator[None]:
+    def ahead(self, workers: int) -> AbstractContextManager[None]:
         """Inside the block `workers` processes render what comes next."""
-        if workers == 0:
-            yield
-            return
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            self._pool, self._workers = pool, workers
-            try:
-                yield
-            finally:
-                for one in self._coming.values():
-                    one.cancel()
-                self._coming.clear()
-                self._pool = None
+        return self._ahead.running(workers)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         first = step // self._steps_a_shard
         numbers = range(first, first + self._width)
-        self._ask(range(first, first + self._width + _AHEAD * self._workers))
+        coming = range(first, first + self._width + self._ahead.reach)
+        self._ahead.ask(number for number in coming if number not in self._window)
         self._window = {number: self._window.get(number) or self._had(number) for number in numbers}
         return draw(
             list(self._window.values()),
@@ -100,14 +86,8 @@ class Mixture:
             others=self._others,
         )
 
-    def _ask(self, numbers: range) -> None:
-        if self._pool is not None:
-            for number in numbers:
-                if number not in self._window and number not in self._coming:
-                    self._coming[number] = self._pool.submit(self._make, number)
-
     def _had(self, number: int) -> Shard:
-        return self._coming.pop(number).result() if number in self._coming else self._make(number)
+        return self._ahead.take(number) or self._make(number)
 
 
 def draw(shards: list[Shard], rng: np.random.Generator, *, crops: int, frames: int, others: int) -> Batch:
