@@ -65,6 +65,14 @@ def why_refused(address: Address, *, allow_private: bool) -> str:
     return f"{_kind(address)}, and the channel does not say allow_private: true"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or address can only be this machine's own."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _innermost(address: Address) -> Address:
     """The IPv4 address that an IPv6 one only wraps: mapped, 6to4 or NAT64."""
     if isinstance(address, IPv4Address):

@@ -9,13 +9,13 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
 from pipeline.alerting.addresses import AddressGuard
 from pipeline.app.stores import Stores, open_stores
+from pipeline.cli.findings import Finding
 from pipeline.cli.larger_models import larger_models
 from pipeline.clock import SystemClock
 from pipeline.contracts.alert import Channel
@@ -39,17 +39,6 @@ _WRITTEN_ON = datetime(2025, 1, 1, tzinfo=UTC)
 _AT_ONCE = 8
 """Cameras and channels looked at side by side: most of it is waiting."""
 _PROBE = "doctor/probe.txt"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    is_ok: bool
-    found: str
-    advice: str = ""
-    """What to do; empty when all is well."""
 
 
 def examine(site: Site, settings: Settings) -> Iterator[Finding]:

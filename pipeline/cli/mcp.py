@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated
 
 import typer
 
+from pipeline.alerting.addresses import is_loopback
 from pipeline.cli.configuration import DataDirOption, SiteOption
 from pipeline.cli.incidents import plan_of
 from pipeline.cli.output import err, say_warning
@@ -47,7 +47,7 @@ def mcp(
         if address is None:
             serve_stdio(toolbox)
             return
-        if not _is_loopback(address[0]):
+        if not is_loopback(address[0]):
             say_warning("whoever can reach this address can read what was kept: put it behind something that asks")
         err().print(f"serving http://{address[0]}:{address[1]}/mcp")
         serve_http(toolbox, *address)
@@ -59,13 +59,6 @@ def read_address(text: str, *, allow_remote: bool) -> tuple[str, int]:
     host = host.strip("[]") or "127.0.0.1"
     if not (port.isascii() and port.isdigit() and 0 <= int(port) < 65_536):
         raise ConfigError(f"--http: expected HOST:PORT such as 127.0.0.1:8765, got {text!r}")
-    if not _is_loopback(host) and not allow_remote:
+    if not is_loopback(host) and not allow_remote:
         raise ConfigError(f"--http: {host} is not loopback, and nobody is asked for a key there; add --allow-remote")
     return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

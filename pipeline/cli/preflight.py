@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from pipeline.cli.configuration import JsonOption, settings_for, start_logging
-from pipeline.cli.output import EXIT_FAILED, counted, out, plain, say_json
+from pipeline.cli.findings import Finding, tell_findings
 from pipeline.settings import Settings
 from pipeline.site import Site, load_site
-from pipeline.telemetry import hide_credentials
 
 if TYPE_CHECKING:
-    from pipeline.cli.examinations import Finding
     from pipeline.cli.preflight_checks import Wanted
 
 _NAME = "sightline"
@@ -72,18 +69,8 @@ def preflight(
     site = load_site(site_path)
     settings = settings_for(site, log_level="error")
     start_logging(settings, site)
-    found = []
-    for finding in _look(site, settings, _Options(site_path, namespace, secret, storage_class, kubectl, context), skip):
-        found.append(finding)
-        if not as_json:
-            _print(finding)
-    num_missing = sum(not finding.is_ok for finding in found)
-    if as_json:
-        say_json({"ok": not num_missing, "findings": [asdict(finding) for finding in found]})
-    else:
-        out().print(f"{counted(num_missing, 'thing')} to mend" if num_missing else "all is there")
-    if num_missing:
-        raise typer.Exit(EXIT_FAILED)
+    options = _Options(site_path, namespace, secret, storage_class, kubectl, context)
+    tell_findings(_look(site, settings, options, skip), as_json=as_json, bad="MISSING", well="all is there")
 
 
 def _look(site: Site, settings: Settings, options: _Options, skip: list[Part] | None) -> Iterator[Finding]:
@@ -102,7 +89,6 @@ def _look(site: Site, settings: Settings, options: _Options, skip: list[Part] | 
 
 
 def _told(what: str, well: str, problems: list[str]) -> Iterator[Finding]:
-    from pipeline.cli.examinations import Finding
 
     if not problems:
         yield Finding(what, True, well)
@@ -128,10 +114,3 @@ def _wanted(site: Site, settings: Settings, options: _Options) -> Wanted:
         storage_class=options.storage_class,
         needs_strimzi=bool(re.search(r"\.svc(\.|:|$)", settings.bus.servers)),
     )
-
-
-def _print(finding: Finding) -> None:
-    mark = Text("ok      ", "green") if finding.is_ok else Text("MISSING ", "bold red")
-    out().print(mark + Text(plain(hide_credentials(f"{finding.what}: {finding.found}"))))
-    if finding.advice:
-        out().print(Text(f"        {plain(finding.advice)}"))

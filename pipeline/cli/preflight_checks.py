@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipeline.cli.examinations import Finding
+from pipeline.cli.findings import Finding
 from pipeline.cli.kubectl import Kubectl
 from pipeline.errors import SightlineError
 

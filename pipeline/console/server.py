@@ -6,7 +6,6 @@ headers that keep a browser from doing more with it than show it.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from typing import Any
@@ -18,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.alerting.addresses import is_loopback
 from pipeline.console import guard, login, problems
 from pipeline.console.access import AccessBook
 from pipeline.console.conversations import Conversations
@@ -116,7 +116,7 @@ class ConsoleServer:
 
     def __init__(self, app: FastAPI, address: str, port: int, *, allow_remote: bool = False) -> None:
         """Takes the port at once; `ConfigError` when it cannot be had, or is no loopback's and that is not allowed."""
-        if not allow_remote and not _is_loopback(address):
+        if not allow_remote and not is_loopback(address):
             raise ConfigError(
                 f"{address} is not loopback: whoever reaches it could try to sign in; allow it in so many words, "
                 "behind something that speaks HTTPS (--allow-remote)"
@@ -162,13 +162,6 @@ def _listen(address: str, port: int) -> socket.socket:
     except OSError as error:
         raise ConfigError(f"cannot listen on {address} port {port}: {error.strerror or error}") from error
     return listening
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return address == "localhost" or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

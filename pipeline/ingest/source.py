@@ -26,7 +26,6 @@ from pipeline.ingest.pace import Pace, Playback
 from pipeline.ingest.privacy import MaskedSource, PrivacyFilter
 from pipeline.ingest.supervisor import SupervisedSource
 from pipeline.ingest.synthetic import SyntheticSource
-from pipeline.scenes import open_scene
 from pipeline.settings import IngestSettings
 from pipeline.telemetry import hide_credentials
 
@@ -148,6 +147,8 @@ def _usb_index(url: str) -> int:
 
 
 def _open_synthetic(url: str, playback: Playback) -> SyntheticSource:
+    from pipeline.scenes import open_scene  # all kinds of scenes and their words: nothing that real cameras should load
+
     name, _, query = url.partition(":")[2].partition("?")
     given = dict(parse_qsl(query, keep_blank_values=True))
     for key in given:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeline.contracts.frame import Frame
 from pipeline.ingest.pace import Playback
-from pipeline.scenes import Scene
+
+if TYPE_CHECKING:
+    from pipeline.scenes import Scene
 
 
 class SyntheticSource:
