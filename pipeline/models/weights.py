@@ -75,7 +75,7 @@ def read_weights(folder: Path, name: str) -> Stored:
         return Stored(load_file(path), facts)
     except FileNotFoundError:
         raise ConfigError(
-            f"the built-in {name} model has no weights at {path}: reinstall, or make them with `sightline train`"
+            f"the built-in {name} model has no weights at {path}: `sightline train --stage {name}` makes them"
         ) from None
     except (SafetensorError, ValueError, OSError) as error:
         raise ConfigError(f"the built-in {name} model's weights at {path} are damaged: {error}") from error
