@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-check demo cluster-demo test chaos camera-faults camera-soak image-steps check format lint types imports constraints bench clean
+.PHONY: help setup system-check demo cluster-demo test chaos camera-faults camera-soak image-steps console-pictures console-bench check format lint types imports constraints bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,12 @@ camera-soak: setup  ## Eight real cameras that fail at random for half an hour: 
 
 image-steps: setup  ## Run the install steps of the ingest image in an empty environment (300 MB)
 	@$(BIN)/python -m tests.deployments.docker.image_steps
+
+console-pictures: setup  ## Pictures of every page of the console, both themes and a phone, to docs/console/ (5 min)
+	@$(BIN)/python scripts/console_screenshots.py
+
+console-bench: setup  ## How soon an incident is on an open page, how heavy pages are, what 100 of them cost (5 min)
+	@$(BIN)/python benchmarks/console.py
 
 check: format lint types imports test  ## Everything that must be green before a commit
 

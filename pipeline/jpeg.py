@@ -73,6 +73,25 @@ def decode(jpeg: bytes, reduction: Reduction = 1) -> Image:
     return _read(jpeg, _LUMA[reduction] | cv2.IMREAD_COLOR_RGB)
 
 
+def shrunk(
+    jpeg: bytes, width_px: int, part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0), quality: int = 72
+) -> bytes:
+    """The picture, or a part of it (left, top, right, bottom as fractions of its sides), as a JPEG at most so wide.
+
+    A part that is narrower stays as wide as it is. `InvalidMessage` when the bytes are not a whole JPEG.
+    """
+    whole_px = size_of(jpeg)[0]
+    reduction = next((each for each in _REDUCTIONS if (part[2] - part[0]) * whole_px >= each * width_px), 1)
+    pixels = _read(jpeg, _LUMA[reduction] | cv2.IMREAD_COLOR_BGR)
+    height, width = pixels.shape[:2]
+    left, right = (round(side * width) for side in (part[0], part[2]))
+    top, bottom = (round(side * height) for side in (part[1], part[3]))
+    cut = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
+    scale = min(width_px / cut.shape[1], 1.0)
+    size = max(round(cut.shape[1] * scale), 1), max(round(cut.shape[0] * scale), 1)
+    return encode_bgr(np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_AREA), np.uint8), quality)
+
+
 def decode_bgr(jpeg: bytes) -> NDArray[np.uint8]:
     """BGR pixels; `InvalidMessage` when the bytes are not a whole JPEG."""
     return _read(jpeg, cv2.IMREAD_COLOR_BGR)

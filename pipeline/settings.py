@@ -25,6 +25,8 @@ _KAFKA_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 _OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """OpenTelemetry's own (https://opentelemetry.io/docs/specs/otel/protocol/exporter/)."""
 _HTTP_ADDRESS = re.compile(r"https?://[^\s/@]+(/\S*)?")
+_PUBLIC_URL = re.compile(r"https?://[^\s/@?#]+/?")
+_OIDC_ISSUER = re.compile(r"(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s@?#]+")
 
 
 class Section(BaseModel):
@@ -274,15 +276,79 @@ class SearchSettings(Section):
     )
 
 
+class OidcSettings(Section):
+    """Sign-in by an identity provider (OpenID Connect), beside passwords."""
+
+    issuer: str = Field(
+        "", description="The provider's issuer, such as https://login.example.org/realms/site; empty is off."
+    )
+    client_id: str = Field("", description="What the provider calls this console.")
+    client_secret: SecretStr = Field(
+        SecretStr(""), description="Its secret there, as ${NAME} or from the environment; empty for none."
+    )
+    scopes: tuple[str, ...] = Field(("openid", "profile", "email"), description="What is asked for.")
+    title: str = Field("Single sign-on", max_length=60, description="What the sign-in page calls it.")
+    name_claim: str = Field("email", description="The claim that an account is named after.")
+    roles_claim: str = Field("groups", description="The claim whose values give roles.")
+    roles: dict[Annotated[str, Field(min_length=1, max_length=200)], tuple[str, ...]] = Field(
+        {}, description="A value of that claim: roles it gives, `viewer` for every camera or GROUP=ROLE for some."
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_secure(cls, issuer: str) -> str:
+        if issuer and not _OIDC_ISSUER.fullmatch(issuer):
+            raise ValueError("expected an https:// address as the provider tells it, without ? and #")
+        return issuer
+
+
 class AccessSettings(Section):
     """Sessions and links of the console and the API."""
 
+    public_url: str = Field(
+        "", description="Where browsers find the console, such as https://sightline.example.org; for links in messages."
+    )
     idle: Seconds = Field(8 * 3600.0, gt=0, description="A session unused for this long is over.")
     session: Seconds = Field(7 * 86_400.0, gt=0, description="Longest life of a session, used or not.")
     first_link: Seconds = Field(3600.0, gt=0, description="How long the link that makes the first account works.")
     evidence_link: Seconds = Field(
-        900.0, gt=0, description="How long a signed link to a picture or clip on a page works."
+        900.0, gt=0, description="How long a signed link to a picture or clip in an answer works."
     )
+    alert_link: Seconds = Field(
+        86_400.0, gt=0, description="How long a signed link to a picture or clip in a message to a channel works."
+    )
+    oidc: OidcSettings = OidcSettings()
+
+    @field_validator("public_url")
+    @classmethod
+    def _has_no_path(cls, public_url: str) -> str:
+        if public_url and not _PUBLIC_URL.fullmatch(public_url):
+            raise ValueError("expected an address without a path, such as https://sightline.example.org")
+        return public_url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _knows_the_way_back(self) -> AccessSettings:
+        if self.oidc.issuer and not (self.public_url and self.oidc.client_id and self.oidc.roles):
+            raise ValueError("oidc.issuer needs oidc.client_id, oidc.roles, and public_url: where people are sent back")
+        return self
+
+
+class ConsoleSettings(Section):
+    """The console and its API, where `sightline run` and `sightline api` serve them."""
+
+    enabled: bool | Literal["auto"] = Field(
+        "auto", description="Serve them from `sightline run`; `auto` goes on without, should they not be to be had."
+    )
+    address: Annotated[str, Field(min_length=1, max_length=253)] = Field("127.0.0.1", description="Where to listen.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8484, description="Where to listen; 0 is any that is free.")
+    allow_remote: bool = Field(
+        False, description="Let `address` be more than loopback; put HTTPS before it then: browsers insist."
+    )
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Somebody has said so, in any words: then a run that cannot serve it does not start."""
+        return self.enabled is not False and self != ConsoleSettings()
 
 
 class TracingSettings(Section):
@@ -333,6 +399,7 @@ class Settings(BaseSettings):
     cluster: ClusterSettings = ClusterSettings()
     tracing: TracingSettings = TracingSettings()
     access: AccessSettings = AccessSettings()
+    console: ConsoleSettings = ConsoleSettings()
     search: SearchSettings = SearchSettings()
 
     @classmethod

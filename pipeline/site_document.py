@@ -14,6 +14,8 @@ from pipeline.errors import SiteFileError, SiteProblem
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MIN_SECRET_LENGTH = 4
+_MOST_NODES = 200_000
+"""A site of a thousand cameras with ten rules each has some 100,000."""
 
 
 class Document:
@@ -30,6 +32,7 @@ class Document:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
             if root is None:
                 raise SiteFileError(name, (SiteProblem(0, "file", "expected cameras and rules, got an empty file"),))
+            check_size(root)
             self.value = self._build(root, ())
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -105,6 +108,20 @@ class Document:
             return f"unset-{name}"
 
         return _VARIABLE.sub(value_of, text)
+
+
+def check_size(root: yaml.Node) -> None:
+    """`YAMLError` when aliases of aliases make more of it than any site has; `RecursionError` when one holds itself."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            items = node.value if isinstance(node, yaml.CollectionNode) else ()
+            sizes[id(node)] = 1 + sum(sum(map(size, item)) if isinstance(item, tuple) else size(item) for item in items)
+        return sizes[id(node)]
+
+    if size(root) > _MOST_NODES:
+        raise yaml.YAMLError(f"expected {_MOST_NODES:,} values at most, with every *alias written out")
 
 
 def dotted(path: Iterable[str | int]) -> str:

@@ -169,6 +169,9 @@ class Metrics:
             "sightline_frames_skipped", "Frames not sampled", ["camera", "reason"], registry=r
         )
         self.camera_up = Gauge("sightline_camera_up", "1 while frames arrive", ["camera"], registry=r)
+        self.console_up = Gauge(
+            "sightline_console_up", "1 while the console is served beside the run", ["address"], registry=r
+        )
         self.frame_age = Gauge(
             "sightline_frame_age_seconds", "Age of the last frame when perception was done", ["camera"], registry=r
         )

@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared")) / "data"
+os.environ.setdefault("SIGHTLINE_CONSOLE__ENABLED", "false")
+"""Runs beside one another would want one port: tests of the console say what they want, others serve none."""
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 

@@ -122,3 +122,26 @@ def test_pixels_of_either_kind() -> None:
     assert jpeg.pixels_of(given) is given.pixels
     encoded = jpeg.encode(given, 85)
     assert (jpeg.pixels_of(encoded) == jpeg.decode(encoded.jpeg)).all()
+
+
+@pytest.mark.parametrize(("width_px", "size"), [(16, (16, 9)), (100, (100, 56)), (160, (160, 90)), (900, (640, 360))])
+def test_a_shrunk_picture_keeps_its_shape(width_px: int, size: tuple[int, int]) -> None:
+    """At most as wide as is wanted, whatever it is decoded at."""
+    whole = jpeg.encode_pixels(np.full((360, 640, 3), 90, np.uint8), 90)
+    assert jpeg.size_of(jpeg.shrunk(whole, width_px)) == size
+
+
+def test_a_part_of_a_picture_is_cut_before_it_is_shrunk() -> None:
+    """Red on the right, and nothing else of it."""
+    pixels = np.zeros((360, 640, 3), np.uint8)
+    pixels[:, 480:] = (220, 20, 20)
+    part = jpeg.decode(jpeg.shrunk(jpeg.encode_pixels(pixels, 95), 64, (0.8, 0.0, 1.0, 0.2), quality=95))
+    assert part.shape == (36, 64, 3)
+    assert part.reshape(-1, 3).mean(axis=0).tolist() == pytest.approx([220, 20, 20], abs=8)  # JPEG rounds
+
+
+@damaged
+def test_what_is_no_whole_jpeg_is_not_shrunk(damage: Damage) -> None:
+    """It is refused, as everywhere."""
+    with pytest.raises(InvalidMessage):
+        jpeg.shrunk(damage(jpeg.encode(frame(yard()), 90).jpeg), 32)

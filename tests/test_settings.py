@@ -114,3 +114,40 @@ def test_every_section_is_closed(section: type[BaseModel]) -> None:
     """A misspelt key is an error everywhere."""
     assert section.model_config["extra"] == "forbid"
     assert section.model_config["frozen"] is True
+
+
+OIDC = {"issuer": "https://login.example.org/realms/site", "client_id": "sightline", "roles": {"guards": ["viewer"]}}
+HERE = "https://sightline.example.org"
+
+
+def test_an_identity_provider_is_set_in_one_section() -> None:
+    """With where people are sent back to; a last slash of that does not matter."""
+    settings = load_settings({"access": {"public_url": f"{HERE}/", "oidc": OIDC}})
+    assert settings.access.public_url == HERE
+    assert settings.access.oidc.roles == {"guards": ("viewer",)}
+
+
+def test_the_identity_providers_secret_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is not shown."""
+    monkeypatch.setenv("SIGHTLINE_ACCESS__OIDC__CLIENT_SECRET", "not for everybody")
+    oidc = load_settings({"access": {"public_url": HERE, "oidc": OIDC}}).access.oidc
+    assert oidc.client_secret.get_secret_value() == "not for everybody"
+    assert "not for everybody" not in repr(oidc)
+
+
+@pytest.mark.parametrize(
+    ("access", "words"),
+    [
+        ({"public_url": "sightline.example.org"}, "an address without a path"),
+        ({"public_url": f"{HERE}/console"}, "an address without a path"),
+        ({"public_url": "https://user:word@sightline.example.org"}, "an address without a path"),
+        ({"public_url": HERE, "oidc": OIDC | {"issuer": "http://login.example.org"}}, "expected an https:// address"),
+        ({"public_url": HERE, "oidc": OIDC | {"roles": {}}}, "oidc.issuer needs"),
+        ({"public_url": HERE, "oidc": OIDC | {"client_id": ""}}, "oidc.issuer needs"),
+        ({"oidc": OIDC}, "oidc.issuer needs"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_said_in_words(access: dict[str, Any], words: str) -> None:
+    """Where people are sent, and from where they come, is checked before anybody is."""
+    with pytest.raises(ValidationError, match=words):
+        load_settings({"access": access})

@@ -271,9 +271,10 @@ def test_all_problems_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "# nothing\n", "- a\n", "hello", "a: [b\n", "a:\n\t- b\n", "a: \x00\n", "a: 1\n---\nb: 2\n", "a: &a [*a]\n",
-     "a: " + "[" * 3000, "site: {name: !env X}\n", "{[a, b]: c}\n", "*nobody\n"],
+     "a: " + "[" * 3000, "site: {name: !env X}\n", "{[a, b]: c}\n", "*nobody\n",
+     "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))],
     ids=["empty", "comment", "list", "word", "open bracket", "tab", "nul", "two documents", "alias of itself",
-         "too deep", "unknown tag", "list as key", "unknown alias"],
+         "too deep", "unknown tag", "list as key", "unknown alias", "aliases of aliases"],
 )  # fmt: skip
 def test_what_is_no_site_file_is_refused_in_words(text: str) -> None:
     """However broken the YAML, the answer is a problem and never a crash."""

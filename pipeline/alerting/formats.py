@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from pipeline.alerting.failure import DeliveryError
-from pipeline.alerting.wording import Telling, cut, details, explanation, facts, headline
+from pipeline.alerting.wording import Telling, cut, details, explanation, facts, headline, links
 from pipeline.contracts.alert import Channel
 from pipeline.contracts.candidate import Fact
 from pipeline.contracts.forecast import each_thing
@@ -79,7 +79,11 @@ def write_slack(telling: Telling, _channel: Channel) -> Message:
     sections = [f"*{title}*", *([why] if why else [])]
     blocks: list[dict[str, Any]] = [{"type": "section", "text": _markdown(text)} for text in sections]
     blocks.append({"type": "context", "elements": [_markdown(particulars)]})
-    return Message(_json({"text": cut(title, _SLACK_TEXT_CHARACTERS), "blocks": blocks}), _JSON)
+    if opens := [f"<{_escape(address)}|{label}>" for label, address in links(telling).items()]:
+        blocks.append({"type": "context", "elements": [_markdown(" · ".join(opens))]})
+    message = {"text": cut(title, _SLACK_TEXT_CHARACTERS), "blocks": blocks}
+    # Slack would fetch what the links open, and keep it.
+    return Message(_json(message | {"unfurl_links": False, "unfurl_media": False}), _JSON)
 
 
 def write_pagerduty(telling: Telling, channel: Channel) -> Message:
@@ -92,6 +96,8 @@ def write_pagerduty(telling: Telling, channel: Channel) -> Message:
         "event_action": _pagerduty_action(telling),
         "dedup_key": incident.id,
         "client": "Sightline",
+        **({"client_url": telling.page} if telling.page else {}),
+        "links": [{"href": address, "text": label} for label, address in links(telling).items()],
         "payload": {
             "summary": cut(headline(telling), _PAGERDUTY_SUMMARY_CHARACTERS),
             "source": f"{telling.site_name}/{incident.camera_id}",
@@ -122,8 +128,9 @@ def write_alertmanager(telling: Telling, _channel: Channel) -> Message:
             "summary": headline(telling),
             "description": explanation(telling),
             "status": incident.status.value,
-            **{label.lower().replace(" ", "_"): text for label, text in details(telling).items()},
+            **{label.lower().replace(" ", "_"): text for label, text in (details(telling) | links(telling)).items()},
         },
+        **({"generatorURL": telling.page} if telling.page else {}),
         "startsAt": utc_text(incident.opened_at),
         "endsAt": utc_text(_ends_at(telling)),
     }
@@ -148,6 +155,7 @@ def _data(telling: Telling) -> dict[str, Any]:
         "rule": incident.rule_id,
         "rule_version": incident.candidate.rule_version,
         "incident": incident.id,
+        "page": telling.page or None,
         "change": change.sequence,
         "kind": change.kind.value,
         "status": incident.status.value,
@@ -201,18 +209,22 @@ def _verdict(telling: Telling) -> dict[str, Any] | None:
 
 
 def _evidence(telling: Telling) -> dict[str, Any]:
-    """Keys in the evidence store; the key frames in time order, with the number by which a report cites each."""
-    incident = telling.incident
+    """Keys in the evidence store and, where the console has an address, links that open what they name for a while;
+    the key frames in time order, with the number by which a report cites each."""
+    incident, address = telling.incident, telling.addresses.get
     frames = sorted(incident.candidate.key_frames, key=lambda frame: frame.captured_at)
     return {
         "snapshot": incident.snapshot_uri,
+        "snapshot_url": address(incident.snapshot_uri or ""),
         "clip": incident.clip_uri,
+        "clip_url": address(incident.clip_uri or ""),
         "key_frames": [
             {
                 "number": incident.frame_numbers.get(frame.sequence),
                 "captured_at": utc_text(frame.captured_at),
                 "role": frame.role,
                 "picture": frame.uri,
+                "picture_url": address(frame.uri or ""),
             }
             for frame in frames
         ],

@@ -11,7 +11,7 @@ import base64
 import os
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -27,7 +27,7 @@ from pipeline.alerting.formats import Message, write_message
 from pipeline.alerting.signature import webhook_headers
 from pipeline.alerting.wording import Telling
 from pipeline.clock import Clock, SystemClock
-from pipeline.contracts.alert import Channel
+from pipeline.contracts.alert import AlertLinks, Channel
 from pipeline.contracts.incident import IncidentChange
 from pipeline.tracing import OFF, Tracing
 
@@ -60,14 +60,17 @@ class WebhookSender:
         guard: AddressGuard | None = None,
         ssl_context: ssl.SSLContext | None = None,
         tracing: Tracing = OFF,
+        links: AlertLinks | None = None,
     ) -> None:
-        """By default certificates are checked against certifi's, or those of `SSL_CERT_FILE`."""
+        """By default certificates are checked against certifi's, or those of `SSL_CERT_FILE`; without `links`
+        messages name evidence by its keys alone."""
         self._site_name = site_name
         self._zone = ZoneInfo(timezone)
         self._clock = clock or SystemClock()
         self._guard = guard or AddressGuard()
         self._ssl_context = ssl_context or httpx.create_ssl_context()
         self._tracing = tracing
+        self._links = links
 
     def send(self, change: IncidentChange, channel: Channel) -> None:
         """Tell `channel` of `change`; `DeliveryError` when its receiver did not answer 2xx."""
@@ -75,7 +78,7 @@ class WebhookSender:
 
     def post(self, change: IncidentChange, channel: Channel, *, is_test: bool = False) -> int:
         """The same, giving back the status; `is_test` marks the message as one that means nothing."""
-        message = write_message(Telling(change, self._site_name, self._zone, is_test), channel)
+        message = write_message(self._telling(change, channel, is_test=is_test), channel)
         url = _webhook_url(channel)
         headers = self._headers(url, message, change, channel)
         answer = self._exchange(url, channel, list(headers.items()), message.body)
@@ -83,6 +86,14 @@ class WebhookSender:
         if not 200 <= answer.status < 300:
             raise self._refusal(answer, url, channel)
         return answer.status
+
+    def _telling(self, change: IncidentChange, channel: Channel, *, is_test: bool) -> Telling:
+        telling = Telling(change, self._site_name, self._zone, is_test)
+        if self._links is None or is_test:
+            return telling
+        incident = change.incident
+        addresses = self._links.evidence(incident, channel.name)
+        return replace(telling, page=self._links.page(incident), addresses=addresses)
 
     def _headers(self, url: httpx.URL, message: Message, change: IncidentChange, channel: Channel) -> dict[str, str]:
         headers = {

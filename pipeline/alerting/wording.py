@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,10 @@ class Telling:
     zone: ZoneInfo
     is_test: bool = False
     """Sent by a person to try the channel; nothing happened."""
+    page: str = ""
+    """Where people who sign in find everything about the incident; empty where nobody knows."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Key in the evidence store to an address that opens it for a while."""
 
     @property
     def incident(self) -> Incident:
@@ -100,6 +105,18 @@ def details(telling: Telling) -> dict[str, str]:
         "Note": telling.change.note,
     }
     return {label: text for label, text in known.items() if text}
+
+
+def links(telling: Telling) -> dict[str, str]:
+    """Labelled addresses, what shows most first; only those that are known."""
+    incident = telling.incident
+    pictures = [incident.snapshot_uri, *(frame.uri for frame in incident.candidate.key_frames)]
+    known = {
+        "Picture": next((telling.addresses[key] for key in pictures if key in telling.addresses), ""),
+        "Clip": telling.addresses.get(incident.clip_uri or "", ""),
+        "Incident": telling.page,
+    }
+    return {label: address for label, address in known.items() if address}
 
 
 def seen(report: Report) -> str:

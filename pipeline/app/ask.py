@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from pipeline.app.stores import Stores
 from pipeline.clock import Clock
+from pipeline.console.host import Why
 from pipeline.contracts.chat import ChatModel
 from pipeline.contracts.observation import Encoder
 from pipeline.errors import ConfigError
@@ -18,18 +21,30 @@ from pipeline.settings import Settings
 from pipeline.site import NO_MODEL, Site
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How times are read, and what the coverage and the ledger say put into words: the commands' own ways."""
+
+    zone: tzinfo
+    read_time: Callable[[str], datetime]
+    accounts: Accounts
+    why: Why
+
+
 class LazyWords:
     """The site's encoder, loaded when a question first needs it."""
 
     def __init__(self, site: Site | None, settings: Settings) -> None:
         self._encoder: Encoder | None = load_encoder(site.models.encoder, settings.perception) if site else None
         self._is_warm = False
+        self._lock = threading.Lock()
 
     def __call__(self) -> Encoder | None:
-        """The encoder, warm; None without one. `ConfigError` when it cannot be had."""
-        if self._encoder is not None and not self._is_warm:
-            self._encoder.warm_up()
-            self._is_warm = True
+        """The encoder, warm; None without one. `ConfigError` when it cannot be had. Any thread."""
+        with self._lock:
+            if self._encoder is not None and not self._is_warm:
+                self._encoder.warm_up()
+                self._is_warm = True
         return self._encoder
 
     def close(self) -> None:

@@ -29,8 +29,9 @@ from pipeline.app.serve_config import (
     has_own_vlm,
     needs_encoder,
 )
-from pipeline.app.stores import open_stores
-from pipeline.clock import SystemClock
+from pipeline.app.stores import Stores, open_stores
+from pipeline.clock import Clock, SystemClock
+from pipeline.console.signing import alert_links
 from pipeline.contracts.assessment import VisionLanguageModel
 from pipeline.contracts.bus import RecordHandler, Topic
 from pipeline.contracts.observation import Vision
@@ -44,6 +45,7 @@ from pipeline.reasoning.budget import make_admission, most_workers
 from pipeline.reasoning.model import load_judge, load_model
 from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.runtime.alerting import AlertingService
+from pipeline.runtime.embeddings import EmbeddingWriter
 from pipeline.runtime.reasoner import ReasonerService
 from pipeline.runtime.service import Service, unique_name
 from pipeline.runtime.serving.sizing import call_limits, check_message_limit
@@ -51,6 +53,7 @@ from pipeline.runtime.watcher.service import WatcherParts, WatcherService
 from pipeline.settings import Replicas, Settings, load_settings
 from pipeline.site import NO_MODEL, Site, load_site
 from pipeline.store.ledger import Ledger
+from pipeline.store.vectors import is_installed
 from pipeline.telemetry import Metrics, configure_logging
 from pipeline.tracing import open_tracing
 from pipeline.transport.consume import TopicConsumer
@@ -92,10 +95,23 @@ def watcher_service(site: Site, settings: Settings, metrics: Metrics, vision: Vi
         learned=stores.learned,
         forecasts=stores.forecasts,
         retention=stores.retention,
+        looks=moments_writer(site, settings, stores, vision, metrics, clock),
         on_close=(publisher.close, vision.close, stores.close, tracing.close),
         tracing=tracing,
     )
     return WatcherService(parts, metrics, clock)
+
+
+def moments_writer(
+    site: Site, settings: Settings, stores: Stores, vision: Vision, metrics: Metrics, clock: Clock
+) -> EmbeddingWriter | None:
+    """What keeps moments for search, where there is an encoder and a place that all watchers share."""
+    if site.models.encoder == NO_MODEL or not settings.search.enabled or not is_installed():
+        return None
+    if settings.database_url and not settings.search.url:  # a database on a server: not all is on one machine
+        log.info("moments are not kept for search: set search.url to a place that watchers and console reach")
+        return None
+    return EmbeddingWriter(stores.vectors, lambda: vision.model_ids.get("encoder", ""), site, metrics, clock)
 
 
 def reasoner_service(
@@ -138,7 +154,12 @@ def alerting_service(site: Site, settings: Settings, metrics: Metrics) -> Alerti
     return AlertingService(
         KafkaBus(settings.bus, f"alerting-{unique_name()}"),
         stores.outbox,
-        WebhookSender(site.site.name, site.site.timezone, tracing=tracing).send,
+        WebhookSender(
+            site.site.name,
+            site.site.timezone,
+            tracing=tracing,
+            links=alert_links(settings.access, stores.database, clock),
+        ).send,
         site.channels,
         settings.alerting,
         Ledger(stores.decisions),

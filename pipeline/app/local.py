@@ -14,9 +14,12 @@ from pipeline.alerting.webhook import WebhookSender
 from pipeline.app.cameras import make_eye
 from pipeline.app.stores import Stores, open_stores
 from pipeline.clock import Clock, SystemClock
+from pipeline.console.signing import alert_links
+from pipeline.contracts.assessment import VisionLanguageModel
 from pipeline.contracts.camera import Camera
 from pipeline.contracts.candidate import Candidate
 from pipeline.contracts.incident import Incident, IncidentChange
+from pipeline.contracts.observation import Encoder
 from pipeline.errors import ConfigError
 from pipeline.events.rule_scorers import RuleScorers
 from pipeline.events.stage import EventStage
@@ -65,6 +68,10 @@ class Models:
 
     vision: LocalVision
     reasoner: VlmReasoner | None
+    encoder: Encoder | None = None
+    """Of `vision`."""
+    judge: VisionLanguageModel | None = None
+    """Of `reasoner`."""
 
     def close(self) -> None:
         """Free them; may be called twice."""
@@ -79,9 +86,10 @@ def load_models(site: Site, settings: Settings, clock: Clock | None = None) -> M
     judge = load_judge(site.models, reasoning)
     reasoner = VlmReasoner(judge, reasoning, clock or SystemClock()) if judge else None
     detector = load_detector(site.models.detector, settings.perception)
-    vision = LocalVision(detector, load_encoder(site.models.encoder, settings.perception), settings.perception)
+    encoder = load_encoder(site.models.encoder, settings.perception)
+    vision = LocalVision(detector, encoder, settings.perception)
     vision.warm_up()  # the event stage encodes the words of its rules when it is made
-    return Models(vision, reasoner)
+    return Models(vision, reasoner, encoder, judge)
 
 
 def build_local(
@@ -169,7 +177,7 @@ class _Wiring:
         self.forecasts = ForecastDesk(stores.forecasts, stores.incidents, site, self.foretold, clock)
         self.reviews = ReviewDesk(stores.incidents, lambda incident: self.inbox.tell(Reviewed(incident)))
         self.delivery = self._delivery()
-        self.policy = DeliveryPolicy(*rules_and_channels(site))
+        self.policy = DeliveryPolicy(*rules_and_channels(site), clock)
         self.recorder = IncidentRecorder(stores.incidents, self.policy, clock)
         self.linker = Linker(stores.incidents, settings.linking)
         self.crew: CameraCrew | None = None
@@ -239,6 +247,8 @@ class _Wiring:
             reviews=self.reviews,
             on_close=(*close_models, self.delivery.close, self.stores.close, self.tracing.close, self.lock.release),
             looks=looks,
+            encoder=models.encoder,
+            judge=models.judge,
         )
         return LocalRuntime(parts, drain_seconds=settings.drain_for, metrics=self.metrics, clock=self.clock)
 
@@ -246,7 +256,7 @@ class _Wiring:
         encoder_id = vision.model_ids.get("encoder", "")
         if not encoder_id or not self.settings.search.enabled or not is_installed():
             return None
-        return EmbeddingWriter(self.stores.vectors, encoder_id, self.site, self.metrics, self.clock)
+        return EmbeddingWriter(self.stores.vectors, lambda: encoder_id, self.site, self.metrics, self.clock)
 
     def _events(self, vision: LocalVision) -> EventStage:
         since = self.clock.now() - self.site.longest_cooldown
@@ -267,7 +277,8 @@ class _Wiring:
         )
 
     def _delivery(self) -> DeliveryWorker:
-        sender = WebhookSender(self.site.site.name, self.site.site.timezone, tracing=self.tracing)
+        links = alert_links(self.settings.access, self.stores.database, self.clock)
+        sender = WebhookSender(self.site.site.name, self.site.site.timezone, tracing=self.tracing, links=links)
         return DeliveryWorker(
             self.stores.outbox,
             sender.send,

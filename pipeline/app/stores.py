@@ -12,7 +12,6 @@ from pipeline.contracts.evidence import EvidenceStore
 from pipeline.contracts.forecast import ForecastStore
 from pipeline.contracts.incident import IncidentStore
 from pipeline.contracts.learned import LearnedStore
-from pipeline.contracts.ledger import DecisionStore
 from pipeline.contracts.vectors import VectorStore
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings
@@ -39,7 +38,7 @@ class Stores:
     database: Database
     incidents: IncidentStore
     outbox: Outbox
-    decisions: DecisionStore
+    decisions: SqlDecisionStore
     evidence: EvidenceStore
     coverage: CoverageStore
     learned: LearnedStore

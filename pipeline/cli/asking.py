@@ -1,4 +1,4 @@
-"""What `ask` and `mcp` share: what a run has kept, opened as an archive that tools can read."""
+"""What `ask`, `mcp` and the console share: what a run has kept, opened as an archive that tools can read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from pipeline.app.ask import LazyWords, make_archive
+from pipeline.app.ask import LazyWords, Telling, make_archive
 from pipeline.app.stores import Stores
 from pipeline.cli.configuration import kept_data, settings_for
 from pipeline.cli.coverage import unwatched
 from pipeline.cli.times import read_moment, window_around
 from pipeline.cli.why import answers, chain
-from pipeline.cli.why_command import question_about
+from pipeline.cli.why_command import for_script, question_about
 from pipeline.clock import Clock, SystemClock
 from pipeline.contracts.decision import NO_RULE, DecisionCount
 from pipeline.search.archive import Archive, Gap, Watched
@@ -45,18 +45,28 @@ def opened_archive(data_dir: Path | None, site_path: Path | None) -> Iterator[Op
     words = LazyWords(site, settings)
     try:
         with kept_data(data_dir, site_path) as (stores, zone):
+            told = telling(stores, site_path, zone, clock)
             archive = make_archive(
-                stores,
-                site,
-                zone,
-                clock,
-                accounts=_KeptAccounts(stores, site_path, zone, clock),
-                read_time=lambda text: read_moment(text, clock.now(), zone).at,
-                words=words,
+                stores, site, zone, clock, accounts=told.accounts, read_time=told.read_time, words=words
             )
             yield Opened(archive, stores, site, settings)
     finally:
         words.close()
+
+
+def telling(stores: Stores, site_path: Path | None, zone: tzinfo, clock: Clock) -> Telling:
+    """The commands' ways with times and accounts. Names are looked up in the site file as it stands then."""
+
+    def why(camera_id: str, rule_id: str | None, at: datetime, window_seconds: float) -> Mapping[str, Any]:
+        window = window_around(at, window_seconds)
+        return for_script(question_about(stores, zone, site_path, camera_id, rule_id, window))
+
+    return Telling(
+        zone=zone,
+        read_time=lambda text: read_moment(text, clock.now(), zone).at,
+        accounts=_KeptAccounts(stores, site_path, zone, clock),
+        why=why,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.app.backtest import Take
     from pipeline.app.local import Models
     from pipeline.cli.backtest_plan import Plan
-    from pipeline.cli.backtest_progress import BacktestProgress
+    from pipeline.cli.backtest_progress import BacktestListener
     from pipeline.cli.backtest_report import Backtest, Side
     from pipeline.evaluation.recordings import Recording
     from pipeline.evaluation.spans import Truth
@@ -71,8 +72,14 @@ def backtest(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE.HTML", help="Write a page with pictures.")
     ] = None,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Try what standard input says in place of what SITE.YAML says.")
+    ] = False,
     log_level: Annotated[LogLevel, typer.Option(help="Least severe log shown.")] = "warning",
     as_json: JsonOption = False,
+    as_steps: Annotated[
+        bool, typer.Option("--steps", help='As --json, after lines such as {"done": 3, "of": 40} on the way.')
+    ] = False,
 ) -> None:
     """Try rules on recordings: what they would have told, and what they just missed.
 
@@ -94,14 +101,17 @@ def backtest(
 
     sources = (*(source or ()), *(more or ()))
     period = _period((since, until), sources, start, truth or renamed, wants_history=history)
-    wanted = Wanted(tuple(rule or ()), tuple(camera or ()), sources, start, not no_verify, log_level, period, learned)
+    text = sys.stdin.read() if draft else None
+    wanted = Wanted(
+        tuple(rule or ()), tuple(camera or ()), sources, start, not no_verify, log_level, period, learned, text
+    )
     plans = make_plans((site_path, *([against] if against else [])), wanted)
     there = _truth(truth or (), renamed or (), start)
     named = [names_in_truth(there, plan.calls) if there else {} for plan in plans]
     if report is not None:
         check_writable(report, "--report")
     with _data_folder() as folder:
-        sides = [_side(plan, folder / str(number)) for number, plan in enumerate(plans)]
+        sides = [_side(plan, folder / str(number), as_steps=as_steps) for number, plan in enumerate(plans)]
         if there is not None:
             sides = [_scored(side, there, names) for side, names in zip(sides, named, strict=True)]
         done = _compared(sides)
@@ -109,8 +119,8 @@ def backtest(
             from pipeline.cli.backtest_page import save_page
 
             save_page(report, done)
-        _tell(done, as_json=as_json)
-        if report is not None and not as_json:
+        _tell(done, as_json=as_json or as_steps)
+        if report is not None and not (as_json or as_steps):
             out().print(f"\nreport: {report}")
 
 
@@ -170,7 +180,7 @@ class _Tried:
     """Clips that could not be read at all, or not whole, and count for nothing."""
 
 
-def _side(plan: Plan, folder: Path) -> Side:
+def _side(plan: Plan, folder: Path, *, as_steps: bool) -> Side:
     """Try one site file; its data lies in the folder, a recording a number."""
     from pipeline.app.stores import open_evidence
     from pipeline.cli.backtest_history import outcome_notes, problem_notes
@@ -178,7 +188,7 @@ def _side(plan: Plan, folder: Path) -> Side:
     from pipeline.evaluation.recordings import rule_figures
 
     start_logging(plan.settings, plan.site)
-    tried = _run(plan, folder)
+    tried = _run(plan, folder, as_steps=as_steps)
     notes = [*plan.notes, *problem_notes(tried.missing)]
     if not tried.recordings:
         raise ConfigError(f"{plan.path}: nothing could be read; {notes[-1]}")
@@ -188,17 +198,18 @@ def _side(plan: Plan, folder: Path) -> Side:
     return Side(plan.path, tried.recordings, figures, (*notes, *tried.failures), evidence)
 
 
-def _run(plan: Plan, folder: Path) -> _Tried:
+def _run(plan: Plan, folder: Path, *, as_steps: bool) -> _Tried:
     """One recording after another, each by itself; models are loaded once."""
     from pipeline.app.local import load_models
-    from pipeline.cli.backtest_progress import shown_progress
+    from pipeline.cli.backtest_progress import shown_progress, told_progress
     from pipeline.cli.signals import stop_on_signals
 
     tried, stop = _Tried(), threading.Event()
+    progressing = told_progress(len(plan.takes)) if as_steps else shown_progress(err(), plan.path.name, len(plan.takes))
     with (
         stop_on_signals(stop) as interruption,
         closing(load_models(plan.site, plan.settings)) as models,
-        shown_progress(err(), plan.path.name, len(plan.takes)) as progress,
+        progressing as progress,
     ):
         for number, take in enumerate(plan.takes):
             progress.begin(take.name)
@@ -214,7 +225,7 @@ def _try(
     take: Take,
     folder: Path,
     models: Models,
-    progress: BacktestProgress,
+    progress: BacktestListener,
     stop: threading.Event,
     tried: _Tried,
 ) -> None:

@@ -22,7 +22,7 @@ from pipeline.contracts.rule import Rule
 from pipeline.errors import ConfigError
 from pipeline.ingest.source import is_live
 from pipeline.settings import Settings
-from pipeline.site import NO_MODEL, Site, load_site
+from pipeline.site import NO_MODEL, Site, load_site, read_draft
 from pipeline.telemetry import hide_credentials
 
 _NO_DAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -45,6 +45,8 @@ class Wanted:
     """From and to when the clips of incidents are wanted, in place of files."""
     begins_learned: bool | None = None
     """Whether rules begin with what the site has learned; None: with `history` alone."""
+    draft: str | None = None
+    """What the first site file is to say, in place of what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,17 @@ def make_plans(paths: Sequence[Path], wanted: Wanted) -> list[Plan]:
 
     A rule that is named need not be in every site file.
     """
-    sites = [load_site(path) for path in paths]
+    sites = [load_site(path) for path in paths] if wanted.draft is None else _drafted(paths, wanted.draft)
     rule_ids = {rule.id for site in sites for rule in site.all_rules}
     for name in wanted.rules:
         if name not in rule_ids:
             raise ConfigError(no_such("rule", name, sorted(rule_ids), paths[0]))
     history, known = _kept(sites[0], wanted)
     return [_plan(path, site, wanted, history, known) for path, site in zip(paths, sites, strict=True)]
+
+
+def _drafted(paths: Sequence[Path], draft: str) -> list[Site]:
+    return [read_draft(draft, paths[0]), *map(load_site, paths[1:])]
 
 
 def _kept(site: Site, wanted: Wanted) -> tuple[History | None, Known | None]:

@@ -1,18 +1,28 @@
-"""How far a backtest has come: a bar on a terminal, nothing in a pipe."""
+"""How far a backtest has come: a bar on a terminal, nothing in a pipe; or lines for a program."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pipeline.cli.output import say_json
 from pipeline.contracts.incident import IncidentChange
+from pipeline.runtime.local.runtime import RunListener
 
 
-class BacktestProgress:
-    """A `RunListener` for one recording after another."""
+class BacktestListener(RunListener, Protocol):
+    """Of one recording after another."""
+
+    def begin(self, name: str) -> None:
+        """The next recording."""
+
+
+class _Bar:
+    """A `BacktestListener` that shows a bar."""
 
     def __init__(self, bars: Progress, title: str, num_takes: int) -> None:
         self._bars = bars
@@ -36,8 +46,35 @@ class BacktestProgress:
 
 
 @contextmanager
-def shown_progress(console: Console, title: str, num_takes: int) -> Iterator[BacktestProgress]:
+def shown_progress(console: Console, title: str, num_takes: int) -> Iterator[BacktestListener]:
     """Shown inside the block, and gone after it."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        yield BacktestProgress(bars, title, num_takes)
+        yield _Bar(bars, title, num_takes)
+
+
+class _Lines:
+    """A `BacktestListener` that says how many recordings are done."""
+
+    def __init__(self, num_takes: int) -> None:
+        self._num_takes = num_takes
+        self._num_begun = 0
+
+    def begin(self, name: str) -> None:  # noqa: ARG002
+        """Those before are done."""
+        say_json({"done": self._num_begun, "of": self._num_takes})
+        self._num_begun += 1
+
+    def progress(self, camera_id: str, frames_read: int, expected_frames: int | None) -> None:
+        """Within a recording nothing is said."""
+
+    def changed(self, change: IncidentChange) -> None:
+        """Told at the end."""
+
+
+@contextmanager
+def told_progress(num_takes: int) -> Iterator[BacktestListener]:
+    """A line of JSON before each recording, and one after the last."""
+    lines = _Lines(num_takes)
+    yield lines
+    lines.begin("")

@@ -32,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Run the stages as Ray Serve applications, with Kafka between them.",
     epilog="A first time, on one machine: sightline cluster check --site site.yaml; sightline cluster up --site "
-    "site.yaml; and in another terminal: sightline ingest site.yaml",
+    "site.yaml; and in other terminals: sightline ingest site.yaml; sightline api --site site.yaml",
 )
 
 app.command()(demo)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -50,7 +49,7 @@ def list_letters(
     start = read_moment(since, datetime.now(UTC), zone).at if since else BEGINNING
     letters = [letter for letter in list_dead_letters(bus, start) if everything or not letter.is_settled]
     if as_json:
-        say_json([_as_json(letter) for letter in letters])
+        say_json([letter.for_script() for letter in letters])
     else:
         out().print("\n".join(_line(letter, zone) for letter in letters) or "no dead letters")
 
@@ -74,7 +73,7 @@ def show(
     if save is not None:
         _write(save, letter.value)
     if as_json:
-        say_json(_as_json(letter))
+        say_json(letter.for_script())
     else:
         out().print("\n".join(_lines(letter, zone)))
 
@@ -98,20 +97,11 @@ def redrive(
     if bool(ids) == everything:
         raise ConfigError("say which: ids, as `sightline dead-letters list` shows them, or --all")
     bus, _ = _bus(site)
-    from pipeline.transport.redrive import Redriven, list_dead_letters, problem_of
+    from pipeline.transport.redrive import Redriven, chosen, list_dead_letters, problem_of
 
-    wanted = _wanted(list_dead_letters(bus), ids)
+    wanted = chosen(list_dead_letters(bus), ids)
     sent = [Redriven(letter, problem_of(letter)) for letter in wanted] if dry_run else _send(bus, wanted)
     _say_sent(sent, "would be sent again" if dry_run else "sent again", as_json=as_json)
-
-
-def _wanted(letters: list[DeadLetter], ids: list[str] | None) -> list[DeadLetter]:
-    if not ids:
-        return [letter for letter in letters if not letter.is_settled]
-    unknown = set(ids) - {letter.id for letter in letters}
-    if unknown:
-        raise ConfigError(f"there is no dead letter {', '.join(sorted(unknown))}; see `sightline dead-letters list`")
-    return [letter for letter in letters if letter.id in ids]
 
 
 def _send(bus: KafkaBus, letters: list[DeadLetter]) -> list[Redriven]:
@@ -191,8 +181,3 @@ def _value_in_words(letter: DeadLetter) -> str:
         return json.dumps(json.loads(letter.value), ensure_ascii=False)[:_MOST_SHOWN_CHARACTERS]
     except ValueError:
         return f"{letter.num_bytes} bytes (--save FILE writes them)"
-
-
-def _as_json(letter: DeadLetter) -> dict[str, Any]:
-    """Everything but the value."""
-    return {name: value for name, value in asdict(letter).items() if name != "value"}

@@ -263,6 +263,8 @@ def _roles_in_words(user: User) -> str:
 def _signs_in(user: User) -> str:
     if user.disabled_at is not None:
         return "disabled"
+    if user.subject is not None:
+        return "by the identity provider"
     return "with a password" if user.password_hash else "not: API tokens only"
 
 
@@ -273,6 +275,7 @@ def _user_json(user: User) -> dict[str, Any]:
         "created_at": user.created_at.isoformat(),
         "disabled_at": user.disabled_at.isoformat() if user.disabled_at else None,
         "has_password": bool(user.password_hash),
+        "subject": user.subject,
     }
 
 

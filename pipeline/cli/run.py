@@ -20,6 +20,7 @@ from pipeline.cli.configuration import (
     settings_for,
     start_logging,
 )
+from pipeline.cli.console import console_beside
 from pipeline.cli.output import EXIT_FAILED, counted, err, say_json, wall_clock
 from pipeline.cli.screens import choose_screen
 from pipeline.cli.signals import call_on_hangup, stop_on_signals
@@ -47,6 +48,10 @@ def run(
     ] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="Begin files again at their end, for ever.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print incidents; logs stay.")] = False,
+    console: Annotated[
+        bool | None,
+        typer.Option("--console/--no-console", help="Serve the console, or do not; by default if it can be."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Watch the cameras of a site file until stopped.
@@ -55,6 +60,8 @@ def run(
       sightline run site.yaml
       sightline run site.yaml --metrics-port 9090 --log-format json
       sightline run site.yaml --json | jq -r .incident.rule_id
+    The console is served at http://127.0.0.1:8484 (`settings: {console: …}`), where it is installed; without an account
+    the address that makes the first is printed.
     The site file may be changed meanwhile: cameras, rules and channels are followed when it is saved (or on SIGHUP),
     the rest at the next start. Ctrl-C or SIGTERM finishes what was accepted and ends; a second one ends at once.
     Started again on the same data folder, it resumes the verifications and deliveries that were still owed.
@@ -66,14 +73,22 @@ def run(
     settings = settings_for(
         site, data_dir=data_dir, metrics_port=metrics_port, log_level=log_level, log_format=log_format
     )
+    if console is not None:
+        settings = settings.model_copy(update={"console": settings.console.model_copy(update={"enabled": console})})
     start_logging(settings, site, is_service=True)
     metrics = Metrics()
     with choose_screen(wall_clock(site.site.zone_info), as_json=as_json, quiet=quiet, live=False) as screen:
         pace = Pace(speed=speed, loop=loop)
         with build_local(site, settings, pace=pace, listener=screen, metrics=metrics) as runtime:
             serve_metrics(metrics, settings)
-            with following(site_path, site, runtime.follow, polls=settings.ingest.reload):
-                summary, status = run_until_stopped(runtime)
+            with console_beside(runtime, site, site_path, settings, metrics) as tell_console:
+
+                def follow(changed: Site) -> None:
+                    runtime.follow(changed)
+                    tell_console(changed)
+
+                with following(site_path, site, follow, polls=settings.ingest.reload):
+                    summary, status = run_until_stopped(runtime)
     _tell(summary, as_json=as_json)
     if status or summary.failures:
         raise typer.Exit(status or EXIT_FAILED)

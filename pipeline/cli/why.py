@@ -78,7 +78,15 @@ class Question:
 
 def answers(question: Question) -> list[str]:
     """One sentence for each rule asked for; one for the camera when no rule is known."""
-    return [_answer(question, rule_id) for rule_id in _rules_asked(question)]
+    return [_answer(question, rule_id) for rule_id in rules_asked(question)]
+
+
+def rules_asked(question: Question) -> list[str]:
+    """Whom each of `answers` is about; `NO_RULE` for the camera."""
+    if question.rule_id is not None:
+        return [question.rule_id]
+    seen = {c.rule_id for c in question.counts} | {i.rule_id for i in question.incidents} | set(question.rules)
+    return sorted(seen - {NO_RULE}) or [NO_RULE]
 
 
 def chain(counts: Iterable[DecisionCount], rule_id: str | None = None) -> list[DecisionCount]:
@@ -108,13 +116,6 @@ def _add(one: DecisionCount, later: DecisionCount) -> DecisionCount:
         threshold=one.threshold if later.threshold is None else later.threshold,
         detail=later.detail or one.detail,
     )
-
-
-def _rules_asked(question: Question) -> list[str]:
-    if question.rule_id is not None:
-        return [question.rule_id]
-    seen = {c.rule_id for c in question.counts} | {i.rule_id for i in question.incidents} | set(question.rules)
-    return sorted(seen - {NO_RULE}) or [NO_RULE]
 
 
 def _answer(question: Question, rule_id: str) -> str:

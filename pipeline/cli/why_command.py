@@ -17,7 +17,7 @@ from pipeline.cli.coverage import gaps_for_script
 from pipeline.cli.output import err, out, plain, say_json, wall_clock
 from pipeline.cli.screens import incident_table
 from pipeline.cli.times import read_duration, read_moment, window_around
-from pipeline.cli.why import Question, answers, chain
+from pipeline.cli.why import Question, answers, chain, rules_asked
 from pipeline.contracts.decision import NO_RULE, DecisionCount
 from pipeline.contracts.incident import Incident, IncidentFilter
 from pipeline.contracts.rule import Rule
@@ -144,6 +144,7 @@ def for_script(question: Question) -> dict[str, Any]:
         "start": question.start.isoformat(),
         "end": question.end.isoformat(),
         "answers": answers(question),
+        "rules": rules_asked(question),
         "unwatched": gaps_for_script(question.blind),
         "gates": [asdict(link) | {"minute": link.minute.isoformat()} for link in question.counts],
         "incidents": [incident.model_dump(mode="json") for incident in question.incidents],

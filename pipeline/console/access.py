@@ -1,17 +1,16 @@
 """Who asks, and whether they may: sign-in, sessions and API tokens over what is kept of people.
 
 In: a cookie, an API token or a signed link, as text. Out: a `Principal`, or `Refused` with a status and plain words.
-Sign-in by an identity provider (OIDC) is left for later; it will be another `SignIn` than the one by passwords here.
+What an identity provider says of somebody is read elsewhere (`oidc`) and comes in as an `Identity`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from pipeline.clock import Clock
 from pipeline.console.limits import LoginLimits
@@ -101,12 +100,15 @@ class SignedIn:
     csrf_token: str
 
 
-class SignIn(Protocol):
-    """A way to become known. Called on a worker thread; may take as long as a password takes to check."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody for whom an identity provider vouches."""
 
-    def sign_in(self, name: str, password: str, address: str) -> SignedIn:
-        """Open a session; `Refused` (401, or 429 with a time to wait) otherwise."""
-        ...
+    subject: str
+    """The provider and its own id of them: never given to somebody else, as names are."""
+    name: str
+    roles: Mapping[str, Role]
+    """By camera group, as the provider has them now; none for somebody who has nothing to do here."""
 
 
 class AccessBook:
@@ -169,6 +171,54 @@ class AccessBook:
         self._note(name, "sign-in", address)
         return self._open(user, address)
 
+    @contextmanager
+    def proving(self, address: str) -> Iterator[None]:
+        """While somebody proves who they are elsewhere: who is refused too often waits, as with wrong passwords."""
+        self._check_limits("", address)
+        try:
+            yield
+        except Refused:
+            self._limits.failed("", address)
+            raise
+
+    def enter(self, identity: Identity, address: str) -> SignedIn:
+        """Open a session for whom an identity provider vouches, with the roles it gives; an account is made at the
+        first time. `Refused` (403) for who has no role, is disabled, or has a name there that will not do here."""
+        user = self.people.user_of(identity.subject)
+        if user is None and identity.roles:
+            user = self._add(identity)
+        if user is None:
+            self._note(_UNKNOWN, "sign-in", address, is_allowed=False)
+            raise Refused(403, "the identity provider gives you no role here; ask who looks after it")
+        user = self._with_roles(user, identity.roles)
+        is_allowed = bool(user.roles) and user.disabled_at is None
+        self._note(user.name, "sign-in", address, is_allowed=is_allowed)
+        if not is_allowed:
+            raise Refused(403, "your account has no role here any more, or is disabled; ask an administrator")
+        return self._open(user, address)
+
+    def change_password(self, name: str, old: str, new: str, address: str) -> SignedIn:
+        """Set one's own password; all sessions of the account end, and one begins. `Refused` for a wrong old one."""
+        self._check_limits(name, address)
+        user = self.people.user(name)
+        if user is None or not self._passwords.is_right(old, user.password_hash):
+            self._limits.failed(name, address)
+            self._note(name, "change password", address, is_allowed=False)
+            raise Refused(403, "this is not your password")
+        self.set_password(name, new)
+        return self._open(user, address)
+
+    def set_password(self, name: str, password: str) -> None:
+        """All sessions of the account end; `ConfigError` for a password that will not do."""
+        self.people.set_password(name, self._passwords.hashed(password))
+
+    def add_user(self, name: str, roles: Mapping[str, Role], password: str) -> None:
+        """A new account, for programs alone without a password; `ConfigError` for what will not do."""
+        user = new_user(name, roles, "", self.clock.now())
+        password_hash = self._passwords.hashed(password) if password else ""
+        if not self.people.add_user(replace(user, password_hash=password_hash)):
+            raise ConfigError(f"there is an account {name} already")
+
     def sign_out(self, secret: str) -> None:
         """End this session; nothing happens when there is none."""
         self.people.end_session(hashed(secret))
@@ -210,6 +260,26 @@ class AccessBook:
         """A link to a piece of this camera's evidence, for a page: it works for `access.evidence_link`."""
         expires_at = self.clock.now() + timedelta(seconds=self.settings.evidence_link)
         return self.signer.sign(path, camera_id, made_for, expires_at)
+
+    def _add(self, identity: Identity) -> User:
+        try:
+            made = new_user(identity.name, identity.roles, "", self.clock.now())
+        except ConfigError as error:
+            words = f"the identity provider calls you {identity.name[:60]!r}, which names no account here: {error}"
+            raise Refused(403, words) from error
+        user = replace(made, subject=identity.subject)
+        if self.people.add_user(user):
+            return user
+        known = self.people.user_of(identity.subject)  # signed in twice at once
+        if known is None:
+            raise Refused(403, f"there is another account called {user.name} here; ask an administrator")
+        return known
+
+    def _with_roles(self, user: User, roles: Mapping[str, Role]) -> User:
+        given = {group: role.value for group, role in roles.items()}
+        if given != user.roles:
+            self.people.set_roles(user.name, given)
+        return replace(user, roles=given)
 
     def _open(self, user: User, address: str) -> SignedIn:
         """Always a fresh secret: a cookie planted before the sign-in opens nothing."""

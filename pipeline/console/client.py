@@ -25,9 +25,11 @@ from pipeline.console.models import (
     IncidentPage,
     IncidentRow,
     MomentList,
+    NearMisses,
     WholeIncident,
     WhyView,
 )
+from pipeline.console.people_models import AuditItem, AuditPage, People, Person
 from pipeline.console.problems import Problem
 from pipeline.console.system_models import (
     Budgets,
@@ -39,6 +41,7 @@ from pipeline.console.system_models import (
     SentAgain,
     SiteVerdict,
     SiteView,
+    VersionList,
 )
 from pipeline.errors import InvalidMessage, SightlineError, TransientError
 
@@ -135,9 +138,9 @@ class Sightline:
         sent = self._ask("POST", "/search/moments", {"Content-Type": "image/jpeg"}, params=query, content=like)
         return MomentList.model_validate(sent.json())
 
-    def incident(self, incident_id: str) -> WholeIncident:
-        """Everything known of one."""
-        return self._get(WholeIncident, f"/incidents/{incident_id}")
+    def incident(self, incident_id: str, *, links: bool = False) -> WholeIncident:
+        """Everything known of one; with `links` that open its evidence for a while, to hand on."""
+        return self._get(WholeIncident, f"/incidents/{incident_id}", links=links)
 
     def confirm(self, incident_id: str, note: str = "", *, after_change: int | None = None) -> Changed:
         """An alert was right; 409 when its last change is not `after_change`, where that is given."""
@@ -164,6 +167,10 @@ class Sightline:
         """When cameras were watched."""
         return self._get(CoverageView, "/coverage", camera=list(cameras), since=since, until=until)
 
+    def near_misses(self, *cameras: str, since: str = "1 day ago", until: str = "now") -> NearMisses:
+        """Minutes in which a rule came close to an alert."""
+        return self._get(NearMisses, "/near-misses", camera=list(cameras), since=since, until=until)
+
     def why(self, camera: str, at: str, *, rule: str = "", minutes: int = 1) -> WhyView:
         """Why there was an alert, or why there was none."""
         return self._get(WhyView, "/why", camera=camera, at=at, rule=rule, minutes=minutes)
@@ -187,6 +194,15 @@ class Sightline:
     def save(self, text: str, version: str) -> SiteView:
         """Write it in the place of `version`; 409 when that has changed."""
         sent = self._ask("PUT", "/site", json={"text": text}, headers={"If-Match": f'"{version}"'})
+        return SiteView.model_validate(sent.json())
+
+    def versions(self) -> VersionList:
+        """What the site file was and is, newest first."""
+        return self._get(VersionList, "/site/versions")
+
+    def restore(self, earlier: str, version: str) -> SiteView:
+        """Write the text of an earlier version in the place of `version`; 409 when that has changed."""
+        sent = self._ask("POST", f"/site/versions/{earlier}/restore", headers={"If-Match": f'"{version}"'})
         return SiteView.model_validate(sent.json())
 
     def health(self) -> HealthView:
@@ -235,6 +251,18 @@ class Sightline:
         headers = {} if after_change is None else {"If-Match": f'"{after_change}-"'}
         answer = self._ask("POST", f"/incidents/{incident_id}/{word}", json={"note": note}, headers=headers)
         return Changed.model_validate(answer.json())
+
+    def people(self) -> tuple[Person, ...]:
+        """Every account."""
+        return self._get(People, "/people").items
+
+    def audit(self, *, who: str = "", camera: str = "", since: str = "", until: str = "") -> Iterator[AuditItem]:
+        """Who looked at which evidence and who changed what, newest first, page by page as they are taken."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._get(AuditPage, "/audit", who=who, camera=camera, since=since, until=until, cursor=cursor)
+            yield from page.items
+            cursor = page.next
 
     def _get(self, model: type[Model], path: str, **query: Any) -> Model:
         found = self._ask("GET", path, params={name: value for name, value in query.items() if value != ""})

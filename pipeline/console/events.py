@@ -58,6 +58,7 @@ class ChangeFeed:
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._ready = asyncio.Event()
+        self._is_over = False
 
     async def follow(self, last_id: str = "", for_seconds: float = float("inf")) -> AsyncIterator[Event]:
         """Events as they come, from the one after `last_id` on, until so long has passed."""
@@ -68,7 +69,7 @@ class ChangeFeed:
             missed, position = await self._resume(last_id)
             for event in missed:
                 yield event
-            while self._clock.monotonic() < until:
+            while self._clock.monotonic() < until and not self._is_over:
                 # All three before anything is handed out: more may come while a follower is busy.
                 news, fresh, position = self._news, self._from(position), self._end
                 for event in fresh:
@@ -79,6 +80,11 @@ class ChangeFeed:
                     continue
         finally:
             self._num_followers -= 1
+
+    def end(self) -> None:
+        """Let all followers go, to come again: the server stops. On its event loop."""
+        self._is_over = True
+        self._news.set()
 
     async def _wake(self) -> None:
         """Begin to look, unless somebody follows already."""

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pipeline.console.access import NOBODY, AccessBook, Principal, Refused
 from pipeline.console.audit import Audit
 from pipeline.console.roles import NEEDS, Action
-from pipeline.console.sessions import COOKIE, CSRF_HEADER, is_csrf_token
+from pipeline.console.sessions import CSRF_HEADER, is_csrf_token, session_secret
 from pipeline.console.signing import read_link
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -54,6 +54,10 @@ class Caller:
         if not self.book.access.allows(self.principal, Action.SEE_INCIDENTS, camera_id):
             raise Refused(404, "there is nothing here by that name")
         raise Refused(403, _lacking(self.action))
+
+    def note(self, target: str) -> None:
+        """Write down in the audit log what is about to be done, where a path alone does not tell it."""
+        self.audit.note(self.principal.name, self.action, self.address, target=target)
 
     def _note(self, camera_id: str, target: str, is_allowed: bool) -> None:
         if NEEDS[self.action].is_logged:
@@ -93,6 +97,11 @@ def guarded(action: Action) -> Any:
     return Depends(Guard(action))
 
 
+def own_session(request: Request) -> str:
+    """The secret of the session that asks; `""` for an API token and for nobody."""
+    return "" if "authorization" in request.headers else session_secret(request.headers, request.cookies) or ""
+
+
 def install(app: FastAPI, book: AccessBook) -> None:
     """Give the guards of `app` the book they look in."""
     app.state.access_book = book
@@ -125,7 +134,7 @@ def _principal(request: Request, book: AccessBook, action: Action) -> Principal:
         raise Refused(403, "another site's page sent this; nothing was done")
     if action is Action.PUBLIC:
         return NOBODY
-    secret = request.cookies.get(COOKIE)
+    secret = session_secret(request.headers, request.cookies)
     link = read_link(request.query_params) if is_safe and action is Action.SEE_EVIDENCE else None
     if link is not None:
         try:

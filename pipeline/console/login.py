@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.console.access import AccessBook, SignedIn
-from pipeline.console.guard import Caller, guarded
+from pipeline.console.access import SignedIn
+from pipeline.console.guard import Caller, guarded, own_session
 from pipeline.console.problems import responses
 from pipeline.console.roles import Action, Role, Scope
-from pipeline.console.sessions import COOKIE, cookie_of, csrf_token
+from pipeline.console.sessions import COOKIE, LOCAL_COOKIE, cookie_of, csrf_token, is_local_page
+from pipeline.settings import AccessSettings
 
 router = APIRouter(prefix="/session", tags=["session"])
 _Short = Annotated[str, Field(max_length=200)]
@@ -47,25 +48,30 @@ class SessionView(BaseModel):
 
 @router.post("", responses=responses(429, 503))
 def sign_in(
-    credentials: Credentials, response: Response, caller: Annotated[Caller, guarded(Action.PUBLIC)]
+    request: Request,
+    credentials: Credentials,
+    response: Response,
+    caller: Annotated[Caller, guarded(Action.PUBLIC)],
 ) -> SessionView:
     """Open a session; its cookie is set."""
     opened = caller.book.sign_in(credentials.name, credentials.password, caller.address)
-    return _opened(opened, response, caller.book)
+    return opened_in(response, opened, caller.book.settings, request.headers.get("origin", ""))
 
 
 @router.post("/first", responses=responses(429, 503))
-def begin(first: FirstAccount, response: Response, caller: Annotated[Caller, guarded(Action.PUBLIC)]) -> SessionView:
+def begin(
+    request: Request, first: FirstAccount, response: Response, caller: Annotated[Caller, guarded(Action.PUBLIC)]
+) -> SessionView:
     """Make the first account, an administrator, and open its session."""
     opened = caller.book.begin(first.link, first.name, first.password, caller.address)
-    return _opened(opened, response, caller.book)
+    return opened_in(response, opened, caller.book.settings, request.headers.get("origin", ""))
 
 
 @router.get("", responses=responses(503))
 def who_am_i(request: Request, caller: Annotated[Caller, guarded(Action.OWN_ACCOUNT)]) -> SessionView:
     """Who asks, and the token that this session's unsafe requests carry."""
-    by_cookie = "authorization" not in request.headers
-    token = csrf_token(request.cookies[COOKIE]) if by_cookie else ""
+    secret = own_session(request)
+    token = csrf_token(secret) if secret else ""
     who = caller.principal
     return SessionView(name=who.name, roles=dict(who.roles), scopes=sorted(who.scopes), csrf_token=token)
 
@@ -73,11 +79,16 @@ def who_am_i(request: Request, caller: Annotated[Caller, guarded(Action.OWN_ACCO
 @router.delete("", status_code=204, responses=responses(503))
 def sign_out(request: Request, response: Response, caller: Annotated[Caller, guarded(Action.OWN_ACCOUNT)]) -> None:
     """End this session. An API token has none: it is revoked elsewhere."""
-    caller.book.sign_out(request.cookies.get(COOKIE, ""))
+    caller.book.sign_out(own_session(request))
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    response.delete_cookie(LOCAL_COOKIE, path="/", httponly=True, samesite="lax")
 
 
-def _opened(opened: SignedIn, response: Response, book: AccessBook) -> SessionView:
-    response.set_cookie(**cookie_of(opened.secret, book.settings))
+def opened_in(response: Response, opened: SignedIn, settings: AccessSettings, origin: str) -> SessionView:
+    """Set the cookie of a session for a page of that origin, in the place of any other of ours."""
+    is_local = is_local_page(origin)
+    other = COOKIE if is_local else LOCAL_COOKIE
+    response.delete_cookie(other, path="/", secure=not is_local, httponly=True, samesite="lax")
+    response.set_cookie(**cookie_of(opened.secret, settings, is_local=is_local))
     who = opened.principal
     return SessionView(name=who.name, roles=dict(who.roles), scopes=sorted(who.scopes), csrf_token=opened.csrf_token)

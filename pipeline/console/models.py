@@ -47,6 +47,9 @@ class CameraView(Answer):
     wrong: Condition | None
     """What is wrong with it now, the worst first; None while nothing is known to be."""
     wrong_since: datetime | None
+    blind: GapView | None = None
+    """The gap in its coverage that lasts by now, from its beginning; None while it is watched, and when nobody ever
+    told of it. What the last half minute was may not be known yet."""
     watched_share: float | None
     """Of the last hour, 0..1; None when nobody ever told of it."""
     last_watched: datetime | None
@@ -69,6 +72,8 @@ class EvidenceItem(Answer):
     media_type: str
     url: str
     """Below the server's address."""
+    link: str = ""
+    """Opens it without signing in, for `access.evidence_link`; in an answer about one incident, when asked for."""
 
 
 class IncidentRow(Answer):
@@ -92,6 +97,8 @@ class IncidentRow(Answer):
     condition: Condition | None
     """Of an incident about the camera itself."""
     evidence: tuple[EvidenceItem, ...]
+    picture: str = ""
+    """Which of these shows it best; empty without a picture."""
 
 
 class IncidentPage(Answer):
@@ -223,6 +230,14 @@ class GateCount(Answer):
     detail: str
 
 
+class NearMisses(Answer):
+    """What rules all but told, by camera and time."""
+
+    start: datetime
+    end: datetime
+    items: tuple[GateCount, ...]
+
+
 class WhyView(Answer):
     """Why there was an alert, or why there was none."""
 
@@ -230,6 +245,8 @@ class WhyView(Answer):
     start: datetime
     end: datetime
     answers: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    """Whom each answer is about; `""` for the camera."""
     unwatched: tuple[GapView, ...]
     gates: tuple[GateCount, ...]
     incidents: tuple[IncidentRow, ...]
@@ -238,9 +255,14 @@ class WhyView(Answer):
 def evidence_of(incident: Incident) -> tuple[EvidenceItem, ...]:
     """What is kept of it, by the names that its evidence is asked for with."""
     return tuple(
-        EvidenceItem(name=name, media_type=media_type_of(key), url=f"{API}/incidents/{incident.id}/evidence/{name}")
+        EvidenceItem(name=name, media_type=media_type_of(key), url=evidence_path(incident, name))
         for name, key in evidence_keys(incident).items()
     )
+
+
+def evidence_path(incident: Incident, name: str) -> str:
+    """Where a piece of its evidence is asked for; not escaped."""
+    return f"{API}/incidents/{incident.id}/evidence/{name}"
 
 
 def evidence_keys(incident: Incident) -> dict[str, str]:
@@ -259,8 +281,18 @@ def row_of(incident: Incident) -> IncidentRow:
     """An incident as a list shows it."""
     shown = {name: getattr(incident, name) for name in IncidentRow.model_fields if name in Incident.model_fields}
     return IncidentRow(
-        **shown, headline=headline(incident), condition=incident.candidate.condition, evidence=evidence_of(incident)
+        **shown,
+        headline=headline(incident),
+        condition=incident.candidate.condition,
+        evidence=evidence_of(incident),
+        picture=_best_picture(incident),
     )
+
+
+def _best_picture(incident: Incident) -> str:
+    """The peak's, as a camera saw it; else the snapshot."""
+    kept = {key.role: f"picture-{number}" for number, key in numbered_frames(incident).items() if key.uri}
+    return kept.get("peak") or next(iter(kept.values()), "snapshot" if incident.snapshot_uri else "")
 
 
 def changed_of(change: IncidentChange) -> Changed:

@@ -15,12 +15,12 @@ from __future__ import annotations
 import math
 import traceback
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
@@ -54,6 +54,10 @@ _STATUS_OF: tuple[tuple[type[SightlineError], int], ...] = (
     (SightlineError, 500),
 )
 """The first that fits."""
+
+
+Shown = Callable[[Request, Response], Response]
+"""What becomes of a problem for who asked: pages for browsers."""
 
 
 class Wrong(BaseModel):
@@ -104,12 +108,16 @@ def answer(
     return JSONResponse(problem.model_dump(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of the app be told so."""
-    app.add_exception_handler(ProblemFound, _told)
-    app.add_exception_handler(SightlineError, _ours)
-    app.add_exception_handler(RequestValidationError, _wrong_request)
-    app.add_exception_handler(HTTPException, _of_http)
+def install(app: FastAPI, shown: Shown) -> None:
+    """Let every error of the app be told so, and shown as `shown` makes of it."""
+
+    def handler(problem: Callable[[Any], Response]) -> Callable[[Request, Exception], Response]:
+        return lambda request, error: shown(request, problem(error))
+
+    app.add_exception_handler(ProblemFound, handler(_told))
+    app.add_exception_handler(SightlineError, handler(of_error))
+    app.add_exception_handler(RequestValidationError, handler(_wrong_request))
+    app.add_exception_handler(HTTPException, handler(_of_http))
 
 
 def of_error(error: SightlineError) -> JSONResponse:
@@ -139,18 +147,11 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
 
 
-async def _told(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ProblemFound)
-    return answer(error.status, error.detail, headers=error.headers)
+def _told(found: ProblemFound) -> JSONResponse:
+    return answer(found.status, found.detail, headers=found.headers)
 
 
-async def _ours(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, SightlineError)
-    return of_error(error)
-
-
-async def _wrong_request(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+def _wrong_request(error: RequestValidationError) -> JSONResponse:
     items = error.errors()[:_MAX_TOLD]
     told = [Wrong(where=".".join(map(str, item["loc"])), message=_in_words(item)) for item in items]
     return answer(422, "; ".join(f"{one.where}: {one.message}" for one in told), told)
@@ -163,8 +164,7 @@ def _in_words(item: Mapping[str, Any]) -> str:
     return str(item["msg"]).removeprefix("Value error, ") + shown
 
 
-async def _of_http(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def _of_http(error: HTTPException) -> JSONResponse:
     return answer(error.status_code, str(error.detail), headers=error.headers)
 
 

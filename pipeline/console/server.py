@@ -15,18 +15,36 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.alerting.addresses import is_loopback
 from pipeline.console import guard, login, problems
 from pipeline.console.access import AccessBook
+from pipeline.console.checking import Checking
 from pipeline.console.conversations import Conversations
 from pipeline.console.events import ChangeFeed
 from pipeline.console.host import Host
 from pipeline.console.models import API
+from pipeline.console.oidc import provider_of
+from pipeline.console.pages import PAGES
+from pipeline.console.pages.shell import problem_page
 from pipeline.console.problems import Problem
 from pipeline.console.roles import Action
-from pipeline.console.routes import accounting, cameras, evidence, incidents, live, moments, rules, searching, system
+from pipeline.console.routes import (
+    account,
+    accounting,
+    cameras,
+    evidence,
+    incidents,
+    live,
+    moments,
+    people,
+    rules,
+    searching,
+    system,
+    verifying,
+)
 from pipeline.errors import ConfigError
 
 MAX_BODY_BYTES = 1_000_000
@@ -42,6 +60,24 @@ _HEADERS = {
 }
 """Unless a route says otherwise: pages loosen the policy for their own scripts and styles."""
 _TOO_LARGE = f"expected a body of {MAX_BODY_BYTES:,} bytes at most"
+_NOT_PACKED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "text/html", "application/json", "multipart/form-data")
+"""Beside what is packed already, as are pictures in a form: what holds a session's token next to what somebody typed
+tells of it by its length."""
+_PARTS = (
+    login,
+    cameras,
+    incidents,
+    evidence,
+    accounting,
+    live,
+    moments,
+    rules,
+    searching,
+    system,
+    verifying,
+    account,
+    people,
+)
 _ALWAYS = (400, 401, 403, 413, 422)
 _STOP_SECONDS = 5
 
@@ -60,13 +96,18 @@ def make_app(host: Host, book: AccessBook) -> FastAPI:
     app.state.host = host
     app.state.feed = ChangeFeed(host.archive().incidents, host.archive().clock)
     app.state.conversations = Conversations()
+    app.state.provider = provider_of(book.settings, book.clock)
+    app.state.checking = Checking()
     guard.install(app, book)
-    problems.install(app)
+    problems.install(app, problem_page)
     api = APIRouter(prefix=API)
-    for part in (login, cameras, incidents, evidence, accounting, live, moments, rules, searching, system):
+    for part in _PARTS:
         api.include_router(part.router)
     app.include_router(api)
+    for shown in PAGES:
+        app.include_router(shown)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    app.add_middleware(GZipMiddleware, exclude_content_types=_NOT_PACKED)
     app.add_middleware(Borders)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
@@ -122,19 +163,20 @@ class ConsoleServer:
                 "behind something that speaks HTTPS (--allow-remote)"
             )
         self._socket = _listen(address, port)
+        self.url = _url_of(self._socket)
+        """Where it answers."""
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_STOP_SECONDS
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, getattr(app.state, "feed", None))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="console", daemon=True
         )
 
     @property
-    def url(self) -> str:
-        """Where it answers."""
-        address, port = self._socket.getsockname()[:2]
-        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    def is_serving(self) -> bool:
+        """Whether it was started and is at work."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to serve."""
@@ -146,6 +188,25 @@ class ConsoleServer:
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS + 2.0)
         self._socket.close()
+
+
+def _url_of(listening: socket.socket) -> str:
+    address, port = listening.getsockname()[:2]
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Lets those go who follow live changes when it stops: they would be waited for until the time is up."""
+
+    def __init__(self, config: uvicorn.Config, feed: ChangeFeed | None) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, on its event loop."""
+        if self._feed is not None:
+            self._feed.end()
+        await super().shutdown(sockets)
 
 
 def _listen(address: str, port: int) -> socket.socket:

@@ -10,14 +10,19 @@ import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict
+from urllib.parse import urlsplit
 
+from pipeline.alerting.addresses import is_loopback
 from pipeline.settings import AccessSettings
 from pipeline.store.people import KeptSession
 
 COOKIE = "__Host-sightline"
 """With this prefix browsers take the cookie over HTTPS (or from this machine) only, for this host and the root path."""
+LOCAL_COOKIE = "sightline"
+"""Its name on a page that stands on plain http on this machine: Safari keeps no `Secure` cookie there."""
 CSRF_HEADER = "X-CSRF-Token"
 _SECRET_BYTES = 32
 _MOST_CHARACTERS = 200
@@ -70,14 +75,35 @@ def is_to_be_touched(session: KeptSession, now: datetime) -> bool:
     return now - session.seen_at >= timedelta(seconds=TOUCH_SECONDS)
 
 
-def cookie_of(secret: str, settings: AccessSettings) -> CookieAttributes:
-    """The cookie to set at sign-in."""
+def is_local_page(origin: str) -> bool:
+    """Whether a page stands on plain http on the browser's own machine, by the Origin that the browser tells.
+
+    Of the Host header behind something that speaks HTTPS one could not say so: it may name that one's way to us.
+    """
+    try:
+        parts = urlsplit(origin)
+        return parts.scheme == "http" and is_loopback(parts.hostname or "")
+    except ValueError:
+        return False
+
+
+def session_secret(headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None:
+    """What a request holds of a session; None when it holds none.
+
+    The cookie of pages on this machine counts there alone: elsewhere a sibling host could have planted it.
+    """
+    is_here = is_local_page(f"http://{headers.get('host', '')}")
+    return cookies.get(COOKIE) or (cookies.get(LOCAL_COOKIE) if is_here else None)
+
+
+def cookie_of(secret: str, settings: AccessSettings, *, is_local: bool = False) -> CookieAttributes:
+    """The cookie to set at sign-in; `is_local` for a page as `is_local_page` says."""
     return {
-        "key": COOKIE,
+        "key": LOCAL_COOKIE if is_local else COOKIE,
         "value": secret,
         "max_age": int(settings.session),
         "path": "/",
-        "secure": True,
+        "secure": not is_local,
         "httponly": True,
         "samesite": "lax",
     }

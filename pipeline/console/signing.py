@@ -11,9 +11,15 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from urllib.parse import quote, urlencode
 
+from pipeline.clock import Clock
+from pipeline.console.models import evidence_keys, evidence_path
+from pipeline.contracts.incident import Incident
+from pipeline.settings import AccessSettings
+from pipeline.store.database import Database
 from pipeline.store.people import SqlPeople
 
 _KEY_NAME = "evidence links"
@@ -57,6 +63,38 @@ class LinkSigner:
         # As JSON no two lists of parts read alike.
         message = json.dumps([path, camera_id, made_for, expires_seconds]).encode()
         return hmac.digest(self._key, message, "sha256").hex()
+
+
+class ConsoleLinks:
+    """`AlertLinks` to the console at `access.public_url`."""
+
+    def __init__(self, people: SqlPeople, settings: AccessSettings, clock: Clock) -> None:
+        self._people = people
+        self._settings = settings
+        self._clock = clock
+
+    @cached_property
+    def _signer(self) -> LinkSigner:
+        return link_signer(self._people)
+
+    def page(self, incident: Incident) -> str:
+        """The review page."""
+        return f"{self._settings.public_url}/review/{quote(incident.id, safe='')}"
+
+    def evidence(self, incident: Incident, channel: str) -> Mapping[str, str]:
+        """Key to link, good for `access.alert_link`."""
+        until = self._clock.now() + timedelta(seconds=self._settings.alert_link)
+        who = f"channel {channel}"
+        return {
+            key: self._settings.public_url
+            + self._signer.sign(evidence_path(incident, name), incident.camera_id, who, until)
+            for name, key in evidence_keys(incident).items()
+        }
+
+
+def alert_links(settings: AccessSettings, database: Database, clock: Clock) -> ConsoleLinks | None:
+    """For messages to channels; None where nobody knows where browsers find the console."""
+    return ConsoleLinks(SqlPeople(database), settings, clock) if settings.public_url else None
 
 
 def link_signer(people: SqlPeople) -> LinkSigner:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
+from pipeline.console.host import ShapeKind
 from pipeline.console.models import Answer, Changed, Request
 from pipeline.console.problems import Wrong
 from pipeline.contracts.alert import Delivery, DeliveryState
 from pipeline.contracts.rule import Rule
+from pipeline.contracts.values import Identifier, NormalisedPoint
+
+_NAME: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 class OwedView(Answer):
@@ -125,6 +129,8 @@ class Budgets(Answer):
     """The most seconds first."""
 
     items: tuple[SpentView, ...]
+    searches: SpentView | None = None
+    """What looking at the results of searches took of models since this console began."""
 
 
 class RuleView(Answer):
@@ -154,10 +160,63 @@ class SiteView(Answer):
     version: str
 
 
+class DrawnView(Answer):
+    """A camera of a draft, and what is drawn on its picture there: as typed, so it may be wrong."""
+
+    id: str
+    zones: dict[str, tuple[tuple[float, float], ...]]
+    lines: dict[str, tuple[tuple[float, float], ...]]
+    masks: tuple[tuple[tuple[float, float], ...], ...]
+
+
 class SiteVerdict(Answer):
     """What is wrong with a draft; nothing when it could be saved."""
 
     problems: tuple[Wrong, ...]
+    remarks: tuple[Wrong, ...]
+    """On the words of rules that are right and may not do what is meant; `where` is the rule."""
+    cameras: tuple[DrawnView, ...]
+    """None while the draft cannot be read at all."""
+
+
+class Drawing(SiteDraft):
+    """What is to be drawn in a draft."""
+
+    camera: Annotated[str, Field(max_length=63)]
+    kind: ShapeKind
+    name: Annotated[str, Field(max_length=63)]
+    """Of a mask its number, from 1; the next makes a new one."""
+    points: Annotated[tuple[NormalisedPoint, ...], Field(max_length=100)] = ()
+    """Of a zone or mask at least three, of a line two; none takes the shape out."""
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        is_line = self.kind == "lines"
+        if self.points and (len(self.points) != 2 if is_line else len(self.points) < 3):
+            raise ValueError(f"expected {'two points' if is_line else 'three points or more'}, got {len(self.points)}")
+        _NAME.validate_python(self.name)
+        return self
+
+
+class DrawnDraft(Answer):
+    """The draft with that drawn, all else as it was; nothing is written."""
+
+    text: str
+
+
+class VersionView(Answer):
+    """What the site file was once."""
+
+    version: str
+    at: datetime
+    by: str
+    """`""`: it was written by other hands, at the latest then."""
+
+
+class VersionList(Answer):
+    """Newest first; the first is what the file says now."""
+
+    items: tuple[VersionView, ...]
 
 
 class Switch(Request):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 from pipeline.contracts.values import Contract, Identifier, Seconds, Severity, UtcDatetime
 
 if TYPE_CHECKING:
-    from pipeline.contracts.incident import IncidentChange
+    from pipeline.contracts.incident import Incident, IncidentChange
 
 TellableKind = Literal[
     "provisional",
@@ -91,6 +91,18 @@ class Owed:
     def oldest_age_seconds(self, now: datetime) -> float:
         """How long the oldest has been owed; 0.0 for no work."""
         return max((now - self.oldest_since).total_seconds(), 0.0) if self.oldest_since else 0.0
+
+
+class AlertLinks(Protocol):
+    """Addresses for messages. Thread-safe; `TransientError` when the database that knows the key cannot now."""
+
+    def page(self, incident: Incident) -> str:
+        """Where people who sign in find everything about it."""
+        ...
+
+    def evidence(self, incident: Incident, channel: str) -> Mapping[str, str]:
+        """Key in the evidence store to an address that opens it for whoever has it, for a while; begins now."""
+        ...
 
 
 class Outbox(Protocol):

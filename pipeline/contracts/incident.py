@@ -152,6 +152,7 @@ class IncidentFilter:
     camera_id: str | None = None
     rule_id: str | None = None
     statuses: tuple[IncidentStatus, ...] = ()
+    severities: tuple[Severity, ...] = ()
     opened_from: datetime | None = None
     opened_before: datetime | None = None
     is_reviewed: bool | None = None

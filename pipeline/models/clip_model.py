@@ -28,7 +28,7 @@ from pipeline.models.rule_numbers import number_rows
 from pipeline.models.text import WordTable
 from pipeline.models.tokens import PieceReader
 from pipeline.models.trunk import Size
-from pipeline.models.weights import CLIP, SHIPPED, VISION, Words, fingerprint, read_weights, read_words
+from pipeline.models.weights import CLIP, SHIPPED, Words, clip_version, read_weights, read_words
 
 _LEAST_CONTRAST = 4.0
 """Standard deviation of grey levels over a picture under which nothing can be made out: noise on black has two."""
@@ -117,11 +117,6 @@ def load_clip_model(*, threads: int | None = None, folder: Path = SHIPPED, words
         raise ConfigError(f"the clip model at {folder} cannot be used: {error}") from error
     temperature = float(stored.facts.get("temperature", 1.0))
     return ClipModel(networks, eyes, temperature=temperature, version=clip_version(folder))
-
-
-def clip_version(folder: Path = SHIPPED) -> str:
-    """Twelve hexadecimal digits, others when either model is another."""
-    return fingerprint(folder / f"{VISION}.safetensors", folder / f"{CLIP}.safetensors")
 
 
 def _can_be_seen(clip: Clip) -> bool:

@@ -119,3 +119,8 @@ def fingerprint(*paths: Path) -> str:
 def vision_version(folder: Path = SHIPPED) -> str:
     """Of the encoder and the region classifier: `builtin-…`."""
     return f"builtin-{fingerprint(folder / f'{VISION}.safetensors')}"
+
+
+def clip_version(folder: Path = SHIPPED) -> str:
+    """Of the clip model, which sees with the encoder: others when either is another."""
+    return fingerprint(folder / f"{VISION}.safetensors", folder / f"{CLIP}.safetensors")

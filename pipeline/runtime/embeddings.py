@@ -37,8 +37,10 @@ _Key = tuple[str, int, str, str]
 class EmbeddingWriter:
     """`note` may be called from any thread and never waits; `run` is a thread's body."""
 
-    def __init__(self, store: VectorStore, model_id: str, site: Site, metrics: Metrics, clock: Clock) -> None:
-        """`model_id`: of the encoder whose vectors the observations carry."""
+    def __init__(
+        self, store: VectorStore, model_id: Callable[[], str], site: Site, metrics: Metrics, clock: Clock
+    ) -> None:
+        """`model_id` tells, once there are observations, whose vectors they carry."""
         self._store = store
         self._model_id = model_id
         self._site = site
@@ -100,7 +102,7 @@ class EmbeddingWriter:
         size = seen.width, seen.height
         labels = frozenset(region.label for region in seen.regions) - {MOVING}
         zones = _zones([region.box for region in seen.regions], camera, size)
-        return KeptVector(seen.camera_id, seen.captured_at, self._clock.now(), self._model_id, vector, labels, zones)
+        return KeptVector(seen.camera_id, seen.captured_at, self._clock.now(), self._model_id(), vector, labels, zones)
 
     def _peak(self, candidate: Candidate, camera: Camera | None) -> KeptVector | None:
         """What it looked like when it was surest: as it opens, and as it ends; None without an encoder."""
@@ -113,7 +115,7 @@ class EmbeddingWriter:
             candidate.camera_id,
             peak.captured_at if peak is not None else candidate.opened_at,
             self._clock.now(),
-            candidate.models.get("encoder", self._model_id),
+            candidate.models.get("encoder") or self._model_id(),
             vector,
             frozenset(region.label for region in regions) - {MOVING},
             _zones([Box(*region.box) for region in regions], camera, candidate.picture_size),

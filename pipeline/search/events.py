@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from pipeline.contracts.candidate import KeyFrame
 from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus
+from pipeline.contracts.rule import Rule
 from pipeline.search.archive import Archive
 from pipeline.search.arguments import CountTracks, GetIncident, SearchEvents
 from pipeline.search.found import Asked, Found, cite, cut, find_incident, numbered_frames, row
@@ -19,6 +21,29 @@ MOST_READ = 2_000
 _LONGEST_INCIDENT = timedelta(days=1)
 """An incident opened longer before the time asked for is not looked for among those open then."""
 _MOST_FACTS = 8
+_SAYING_NOTHING = frozenset(
+    {
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "is",
+        "it",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "to",
+        "was",
+        "with",
+    }
+)
+"""Words that stand in nearly every report."""
 _MOST_REGIONS = 6
 _COUNTS_ONLY = (
     "Counts tracks in the pictures and facts of incidents that were kept, not everything that passed: what met no rule "
@@ -38,7 +63,7 @@ class EventTools:
         asked = asked_while(archive, wanted, cameras_named(archive, wanted.camera))
         status = () if wanted.status == "any" else (IncidentStatus(wanted.status),)
         there = incidents_in(archive, asked, wanted.camera, check_rule(archive, wanted.rule), status)
-        found = _matching(there, wanted.text)
+        found = matching(there, wanted.text)
         rows = [row(incident, archive) for incident in found[: wanted.limit]]
         data: dict[str, Any] = {**span_json(archive, asked.start, asked.end), "found": len(found), "incidents": rows}
         if wanted.text:
@@ -71,7 +96,8 @@ class EventTools:
         there = [
             incident
             for incident in incidents_in(archive, asked, wanted.camera, rule_id)
-            if incident.candidate.condition is None and (not wanted.zone or self._is_about(incident, wanted.zone))
+            if incident.candidate.condition is None
+            and (not wanted.zone or is_about(incident, wanted.zone, archive.rules))
         ]
         tracks: dict[tuple[str, str], set[int]] = defaultdict(set)
         holding = []
@@ -92,11 +118,6 @@ class EventTools:
         }
         return Found(data, f"{total} in {_counted(len(holding))}", tuple(holding[:20]), (asked,))
 
-    def _is_about(self, incident: Incident, zone: str) -> bool:
-        rule = self._archive.rules.get(incident.rule_id)
-        names = {name for kind, _, name in rule.names_used if kind == "zone"} if rule else set()
-        return zone in names or any(f" {zone} " in f" {fact.text} " for fact in incident.candidate.facts)
-
     def _fact(self, at: Any, text: str) -> str:
         return f"{self._archive.local(at)} {cut(text)}"
 
@@ -110,14 +131,41 @@ class EventTools:
 
 
 def incidents_in(
-    archive: Archive, asked: Asked, camera: str, rule_id: str | None, statuses: tuple[IncidentStatus, ...] = ()
+    archive: Archive,
+    asked: Asked,
+    camera: str,
+    rule_id: str | None,
+    statuses: tuple[IncidentStatus, ...] = (),
+    camera_ids: tuple[str, ...] | None = None,
 ) -> list[Incident]:
-    """Those that opened in that while or were open then, newest first, at most 2,000."""
-    earliest = asked.start - _LONGEST_INCIDENT
-    found = archive.incidents.find(
-        IncidentFilter(camera or None, rule_id, statuses, earliest, asked.end, limit=MOST_READ)
+    """Those that opened in that while or were open then, newest first, at most 2,000.
+
+    `camera_ids`: only of these, where no single camera is named; None for every one.
+    """
+    wanted = IncidentFilter(
+        camera_id=camera or None,
+        rule_id=rule_id,
+        statuses=statuses,
+        opened_from=asked.start - _LONGEST_INCIDENT,
+        opened_before=asked.end,
+        camera_ids=camera_ids,
+        limit=MOST_READ,
     )
+    found = archive.incidents.find(wanted)
     return [each for each in found if each.opened_at >= asked.start or (each.closed_at or asked.end) > asked.start]
+
+
+def is_about(incident: Incident, zone: str, rules: Mapping[str, Rule]) -> bool:
+    """Whether its rule names the zone, or something that was measured does."""
+    rule = rules.get(incident.rule_id)
+    names = {name for kind, _, name in rule.names_used if kind == "zone"} if rule else set()
+    return zone in names or any(f" {zone} " in f" {fact.text} " for fact in incident.candidate.facts)
+
+
+def shows(incident: Incident, label: str) -> bool:
+    """Whether such a thing was marked in one of its key frames."""
+    wanted = label.casefold()
+    return any(region.label.casefold() == wanted for key in incident.candidate.key_frames for region in key.regions)
 
 
 def seen_in(key: KeyFrame) -> list[str]:
@@ -140,9 +188,10 @@ def _tracks(incident: Incident) -> set[tuple[str, int]]:
     return shown | {("unknown", track) for track in told}
 
 
-def _matching(incidents: list[Incident], text: str) -> list[Incident]:
+def matching(incidents: list[Incident], text: str) -> list[Incident]:
     """Those that hold one of the words at least, the most of them first; all for no words."""
     words = text.casefold().split()
+    words = [word for word in words if word not in _SAYING_NOTHING] or words
     if not words:
         return incidents
     patterns = [re.compile(rf"(?<!\w){re.escape(word)}" if word.isascii() else re.escape(word)) for word in words]

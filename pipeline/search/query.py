@@ -56,7 +56,7 @@ class MomentSearch:
 
     def by_picture(self, picture: bytes, among: Among, limit: int, *, part: Part | None = None) -> list[Neighbour]:
         """Moments that look like this JPEG, or like a part of it; `ConfigError` for what is no such picture."""
-        pixels = _read(picture, part)
+        pixels = read_example(picture, part)
         encoder = self._warm()
         return self._find(encoder.model_id, encoder.encode_images([pixels])[0], among, limit)
 
@@ -74,7 +74,8 @@ class MomentSearch:
         return similar_moments(self._store, model_id, vector, among, limit)
 
 
-def _read(picture: bytes, part: Part | None) -> Image:
+def read_example(picture: bytes, part: Part | None = None) -> Image:
+    """Its pixels, or those of a part; `ConfigError` for what is no such picture, a bomb before it goes off."""
     if len(picture) > MAX_BYTES:
         raise ConfigError(f"expected a picture of at most {MAX_BYTES:,} bytes, got {len(picture):,}: make it smaller")
     try:

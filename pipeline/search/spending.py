@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.contracts.assessment import Usage
 from pipeline.contracts.incident import Incident
 
 
@@ -34,9 +35,11 @@ class Spent:
             return
         self.verdicts += 1
         self.degraded += bool(assessment.degraded)
-        usage = assessment.usage
-        if usage is None:
-            return
+        if assessment.usage is not None:
+            self.add_usage(assessment.usage)
+
+    def add_usage(self, usage: Usage) -> None:
+        """What one verdict took, or one look at a picture."""
         self.calls += usage.calls
         self.pictures += usage.pictures
         self.input_tokens += usage.input_tokens

@@ -302,6 +302,8 @@ def _conditions(wanted: IncidentFilter) -> list[ColumnElement[bool]]:
         conditions.append(row.rule_id == wanted.rule_id)
     if wanted.statuses:
         conditions.append(row.status.in_([status.value for status in wanted.statuses]))
+    if wanted.severities:
+        conditions.append(row.severity.in_([severity.value for severity in wanted.severities]))
     if wanted.opened_from is not None:
         conditions.append(row.opened_at >= wanted.opened_from)
     if wanted.opened_before is not None:

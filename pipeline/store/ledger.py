@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, case, func, select
+from sqlalchemy import Column, ColumnElement, Row, and_, case, func, or_, select
 
 from pipeline.contracts.decision import NO_RULE, Decision, DecisionCount, Gate
 from pipeline.contracts.ledger import DecisionStore
 from pipeline.store.database import Database
 from pipeline.store.tables import decisions
 
+TOO_FEW = "too few"
+"""Reason of a count that must be more than its threshold."""
 OTHER_REASON = "other"
 """Stands for reasons that came when the ledger was already full of different ones."""
 _MINUTE_SECONDS = 60
+_NEAR = 0.8
+"""Share of what is needed from which on a measure was a near miss."""
+_GIVEN_UP = "given up"
+"""Reason of an alert that no receiver took; what only failed is tried again."""
 _GATE_ORDER = {gate: position for position, gate in enumerate(Gate)}
 
 _Key = tuple[str, str, int, Gate, bool, str]
@@ -147,6 +153,29 @@ class SqlDecisionStore:
         with self._database.reading() as connection:
             found = [_read(stored) for stored in connection.execute(query)]
         return sorted(found, key=lambda c: (c.minute, _GATE_ORDER[c.gate], c.rule_id, c.passed, c.reason))
+
+    def near_misses(self, camera_ids: Collection[str], start: datetime, end: datetime) -> list[DecisionCount]:
+        """See `NearMisses`."""
+        row = decisions.c
+        query = select(decisions).where(
+            row.camera_id.in_(camera_ids), row.minute >= start, row.minute < end, row.passed.is_(False), _is_near()
+        )
+        with self._database.reading() as connection:
+            found = [_read(stored) for stored in connection.execute(query)]
+        return sorted(found, key=lambda c: (c.camera_id, c.minute, _GATE_ORDER[c.gate], c.rule_id, c.reason))
+
+
+def _is_near() -> ColumnElement[bool]:
+    """Of a refusal, in SQL."""
+    row = decisions.c
+    # "More than 2" needs 3: of one person where more than one is needed, the share is a half.
+    needed = case((row.reason == TOO_FEW, row.threshold + 1), else_=row.threshold)
+    return or_(
+        row.gate.in_((Gate.DWELL, Gate.COOLDOWN)),
+        and_(row.gate == Gate.SCHEDULE, row.max_value >= row.threshold),
+        and_(row.gate.in_((Gate.PREDICATE, Gate.THRESHOLD)), row.max_value >= _NEAR * needed),
+        and_(row.gate == Gate.DELIVERY, row.reason == _GIVEN_UP),
+    )
 
 
 def _key(decision: Decision) -> _Key:

@@ -32,6 +32,8 @@ class User:
     """`""`: nobody can sign in with it; it owns API tokens."""
     created_at: datetime
     disabled_at: datetime | None = None
+    subject: str | None = None
+    """Who it is at an identity provider, which vouches for it; None of an account of ours alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class AuditFilter:
     """Which entries; what is None does not count. Spans are half-open."""
 
     who: str | None = None
+    """An account, with the tokens that act for it; or one of these, as `account/token`."""
     camera_id: str | None = None
     start: datetime | None = None
     end: datetime | None = None
@@ -120,8 +123,14 @@ class SqlPeople:
             row = connection.execute(select(users).where(users.c.name == name)).first()
         return _user(row) if row is not None else None
 
+    def user_of(self, subject: str) -> User | None:
+        """The account of whom an identity provider calls so."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(users).where(users.c.subject == subject)).first()
+        return _user(row) if row is not None else None
+
     def add_user(self, user: User) -> bool:
-        """Keep a new account; False when there is one of that name."""
+        """Keep a new account; False when there is one of that name, or of that subject."""
         new = self._database.insert_or(users).values(_user_row(user)).on_conflict_do_nothing()
         with self._database.writing() as connection:
             return connection.scalar(new.returning(users.c.name)) is not None
@@ -176,6 +185,24 @@ class SqlPeople:
         """It was used."""
         with self._database.writing() as connection:
             connection.execute(update(sessions).where(sessions.c.secret_hash == secret_hash).values(seen_at=at))
+
+    def sessions_of(self, user_name: str) -> list[KeptSession]:
+        """Those of an account, the last used first; also what is over and not yet cleared."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(sessions).where(sessions.c.user_name == user_name)).all()
+        return sorted((KeptSession(**row._mapping) for row in found), key=lambda each: each.seen_at, reverse=True)
+
+    def last_seen(self) -> dict[str, datetime]:
+        """Account to when one of its sessions was last used; none for who has no session."""
+        newest = select(sessions.c.user_name, func.max(sessions.c.seen_at)).group_by(sessions.c.user_name)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(newest)}
+
+    def end_sessions(self, user_name: str, *, but: str = "") -> None:
+        """Forget those of an account, all but the one of that secret's hash."""
+        which = (sessions.c.user_name == user_name) & (sessions.c.secret_hash != but)
+        with self._database.writing() as connection:
+            connection.execute(delete(sessions).where(which))
 
     def end_session(self, secret_hash: str) -> None:
         """Forget it; nothing happens when there is none."""
@@ -246,7 +273,7 @@ class SqlPeople:
 def _conditions(wanted: AuditFilter) -> Iterable[ColumnElement[bool]]:
     row = audit_log.c
     if wanted.who is not None:
-        yield row.who == wanted.who
+        yield (row.who == wanted.who) | row.who.startswith(f"{wanted.who}/", autoescape=True)
     if wanted.camera_id is not None:
         yield row.camera_id == wanted.camera_id
     if wanted.start is not None:
@@ -269,11 +296,12 @@ def _user_row(user: User) -> dict[str, Any]:
         "password_hash": user.password_hash,
         "created_at": user.created_at,
         "disabled_at": user.disabled_at,
+        "subject": user.subject,
     }
 
 
 def _user(row: Row[Any]) -> User:
-    return User(row.name, json.loads(row.roles), row.password_hash, row.created_at, row.disabled_at)
+    return User(row.name, json.loads(row.roles), row.password_hash, row.created_at, row.disabled_at, row.subject)
 
 
 def _token(row: Row[Any]) -> ApiToken:

@@ -221,6 +221,8 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("disabled_at", Moment),
+    Column("subject", FreeText),
+    Index("users_by_subject", "subject", unique=True),
 )
 
 sessions = Table(

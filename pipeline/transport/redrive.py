@@ -6,8 +6,9 @@ A log cannot be edited, so that a letter was sent again is noted behind it, in a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from kafka.structs import TopicPartition
 
@@ -65,6 +66,10 @@ class DeadLetter:
     value: bytes = b""
     """Empty in lists."""
 
+    def for_script(self) -> dict[str, Any]:
+        """Everything but the value."""
+        return {name: value for name, value in asdict(self).items() if name != "value"}
+
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
@@ -86,6 +91,16 @@ def list_dead_letters(bus: KafkaBus, since: datetime = BEGINNING) -> list[DeadLe
         elif sent in letters:
             letters[sent] = replace(letters[sent], is_settled=True)
     return list(letters.values())
+
+
+def chosen(letters: list[DeadLetter], ids: Collection[str] | None) -> list[DeadLetter]:
+    """Those with these ids, or all that were not sent again yet; `ConfigError` for an id that is not there."""
+    if not ids:
+        return [letter for letter in letters if not letter.is_settled]
+    unknown = set(ids) - {letter.id for letter in letters}
+    if unknown:
+        raise ConfigError(f"there is no dead letter {', '.join(sorted(unknown))}; see `sightline dead-letters list`")
+    return [letter for letter in letters if letter.id in ids]
 
 
 def find_dead_letter(bus: KafkaBus, letter_id: str) -> DeadLetter:

@@ -62,6 +62,7 @@ def test_the_data_tells_what_happened_and_why() -> None:
         "rule": "climb-fence",
         "rule_version": "v1",
         "incident": "incident1",
+        "page": None,
         "change": 2,
         "kind": "confirmed",
         "status": "confirmed",
@@ -98,10 +99,24 @@ def test_the_data_tells_what_happened_and_why() -> None:
         },
         "evidence": {
             "snapshot": "snapshot.jpg",
+            "snapshot_url": None,
             "clip": "",
+            "clip_url": None,
             "key_frames": [
-                {"number": 1, "captured_at": "2026-01-01T21:14:04.000Z", "role": "peak", "picture": "frame-1.jpg"},
-                {"number": 2, "captured_at": "2026-01-01T21:14:05.000Z", "role": "peak", "picture": "frame-2.jpg"},
+                {
+                    "number": 1,
+                    "captured_at": "2026-01-01T21:14:04.000Z",
+                    "role": "peak",
+                    "picture": "frame-1.jpg",
+                    "picture_url": None,
+                },
+                {
+                    "number": 2,
+                    "captured_at": "2026-01-01T21:14:05.000Z",
+                    "role": "peak",
+                    "picture": "frame-2.jpg",
+                    "picture_url": None,
+                },
             ],
         },
         "acknowledged_by": "",
@@ -214,6 +229,7 @@ def test_pagerduty_gets_an_event() -> None:
         "event_action": "trigger",
         "dedup_key": "incident1",
         "client": "Sightline",
+        "links": [],
         "payload": {
             "summary": "Confirmed: a person climbs the fence — gate-north, 22:14:03 (site time)",
             "source": "depot-7/gate-north",
@@ -285,6 +301,38 @@ def test_alertmanager_gets_an_alert() -> None:
     assert annotations["summary"].startswith("Confirmed: a person climbs the fence")
     assert annotations["likely_next"] == "They enter the yard."
     assert all(isinstance(value, str) for value in annotations.values())
+
+
+def write_linked(form: str) -> Any:
+    """With a page, and links to the snapshot and the second key frame."""
+    addresses = {"snapshot.jpg": "https://s.example/s?a=1&b=2", "frame-2.jpg": "https://s.example/2"}
+    page = "https://s.example/review/incident1"
+    telling = Telling(make_change("confirmed"), "depot-7", BERLIN, page=page, addresses=addresses)
+    return json.loads(write_message(telling, make_channel(format=form, secret="routing-key")).body)
+
+
+def test_links_stand_beside_the_keys_of_what_they_open() -> None:
+    """A receiver's program finds each picture and the clip; what has no link has none."""
+    data = write_linked("sightline")["data"]
+    assert data["page"] == "https://s.example/review/incident1"
+    assert data["evidence"]["snapshot_url"] == "https://s.example/s?a=1&b=2"
+    assert data["evidence"]["clip_url"] is None
+    assert [frame["picture_url"] for frame in data["evidence"]["key_frames"]] == [None, "https://s.example/2"]
+
+
+def test_people_find_picture_and_incident_behind_words() -> None:
+    """In each receiver's own way; Slack is kept from fetching what the links open."""
+    slack = write_linked("slack")
+    assert slack["blocks"][-1]["elements"][0]["text"] == (
+        "<https://s.example/s?a=1&amp;b=2|Picture> · <https://s.example/review/incident1|Incident>"
+    )
+    assert (slack["unfurl_links"], slack["unfurl_media"]) == (False, False)
+    pagerduty = write_linked("pagerduty")
+    assert pagerduty["client_url"] == "https://s.example/review/incident1"
+    assert [link["text"] for link in pagerduty["links"]] == ["Picture", "Incident"]
+    (alert,) = write_linked("alertmanager")
+    assert alert["generatorURL"] == "https://s.example/review/incident1"
+    assert alert["annotations"]["picture"] == "https://s.example/s?a=1&b=2"
 
 
 @pytest.mark.parametrize(

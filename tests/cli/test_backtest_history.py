@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from pipeline.app.stores import open_stores
+from pipeline.cli.program import app
 from pipeline.clock import SystemClock
 from pipeline.contracts.incident import Incident, IncidentFilter, Review
 from pipeline.contracts.learned import Learned, LearnedKind
@@ -146,6 +149,26 @@ def test_it_says_what_the_rules_began_with(kept: Path) -> None:
     asked = [(*last,), (*last, "--fresh"), ("synthetic:yard?seconds=1",), ("synthetic:yard?seconds=1", "--learned")]
     notes = [figures(site, *arguments)["sites"][0]["notes"] for arguments in asked]
     assert [told in each for each in notes] == [True, False, False, True]
+
+
+def test_a_draft_on_standard_input(kept: Path) -> None:
+    """It is tried in place of what the file says, under the file's name, and every step is a line of JSON."""
+    site = write_site(kept)
+    draft = site.read_text().replace("crosses: middle", "inside: left, longer_than: 60s")
+    result = CliRunner().invoke(app, ["backtest", str(site), "--draft", "--steps", "--history"], input=draft)
+    *steps, told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert steps == [{"done": number, "of": 3} for number in range(4)]
+    (side,) = told["sites"]
+    assert side["site"] == str(site)
+    assert shares(side, "crosses", "crosses")["not_reviewed"] == (0, 3)
+
+
+def test_a_draft_that_is_wrong_is_refused_under_the_files_name(kept: Path) -> None:
+    """With every problem, and exit status 2."""
+    site = write_site(kept)
+    result = CliRunner().invoke(app, ["backtest", str(site), "--draft", "--history"], input="cameras: []\n")
+    assert result.exit_code == 2
+    assert f"{site}: line 1: cameras" in result.stderr
 
 
 def test_clips_that_cannot_be_read_are_left_out(kept: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from pipeline.console.client import ApiError, LiveEvent, Sightline
 from pipeline.console.server import ConsoleServer
 from pipeline.errors import TransientError
-from tests.console.routes.test_rules import Drawer
 from tests.support.archive import BAG, ENTRY, ScriptedChat, says
 from tests.support.console_api import GATE, Desk, desk
 from tests.support.reasoning import jpeg
@@ -20,7 +19,7 @@ from tests.support.reasoning import jpeg
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, str]]:
     """An API and its address."""
     chat = ScriptedChat([says(f"A bag was left [{BAG.id[:8]}].")])
-    with desk(tmp_path_factory.mktemp("served"), desk=Drawer(), chat=chat) as made:
+    with desk(tmp_path_factory.mktemp("served"), chat=chat) as made:
         server = ConsoleServer(made.app, "127.0.0.1", 0)
         server.start()
         try:
@@ -45,6 +44,7 @@ def test_what_is_kept_is_read(sightline: Sightline) -> None:
     assert sightline.evidence(BAG.id, "picture-1") == jpeg(1600, 900)
     assert sightline.frame("yard") == jpeg(64, 36)
     assert sightline.coverage("yard", since="22:14", until="22:24").cameras[0].share == 0.8
+    assert sightline.near_misses("yard", since="22:14", until="22:24").items == ()
     assert "No alert for entry at 22:14" in sightline.why("yard", "22:14").answers[0]
     assert sightline.search("red bag").items[0].id == BAG.id
 
@@ -58,7 +58,19 @@ def test_the_whole_is_read(sightline: Sightline) -> None:
     assert [each.rule.id for each in sightline.rules().items] == ["loitering", "entry", "camera-health"]
     site = sightline.site()
     assert sightline.check(site.text).problems == ()
-    assert sightline.save(site.text, site.version).version != site.version
+    saved = sightline.save(f"{site.text}# more\n", site.version)
+    assert saved.version != site.version
+    assert [one.version for one in sightline.versions().items] == [saved.version, site.version]
+    assert sightline.restore(site.version, saved.version).text == site.text
+
+
+def test_accounts_and_the_audit_log_are_read(served: tuple[Desk, str], sightline: Sightline) -> None:
+    """By an administrator's token; links to hand on open evidence."""
+    made, _ = served
+    assert {"ada", "gus"} <= {person.name for person in sightline.people()}
+    picture = next(item for item in sightline.incident(BAG.id, links=True).evidence if item.name == "picture-1")
+    assert made.client(None).get(picture.link).status_code == 200
+    assert "link for ada/test" in {item.who for item in sightline.audit(camera="yard")}
 
 
 def test_who_decides_on_what_has_changed_is_told(sightline: Sightline) -> None:

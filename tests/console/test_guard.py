@@ -49,7 +49,7 @@ def example() -> FastAPI:
         return "saved"
 
     app.include_router(login.router)
-    problems.install(app)
+    problems.install(app, lambda _request, told: told)
     return app
 
 

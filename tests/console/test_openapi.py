@@ -14,7 +14,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.console.routes.test_rules import Drawer
 from tests.support.archive import BAG, ScriptedChat, says
 from tests.support.console_api import Desk, desk
 
@@ -33,7 +32,7 @@ _CHECKS = [status_code_conformance, content_type_conformance, response_schema_co
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """With every part that can be had in a test."""
     chat = ScriptedChat([says("Nothing.")])
-    with desk(tmp_path_factory.mktemp("openapi"), desk=Drawer(), chat=chat) as made:
+    with desk(tmp_path_factory.mktemp("openapi"), chat=chat) as made:
         yield made
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from pipeline.console.signing import LinkSigner, SignedLink, link_signer, read_link
+from pipeline.alerting.webhook import WebhookSender
+from pipeline.clock import ManualClock
+from pipeline.console.access import Refused
+from pipeline.console.signing import LinkSigner, SignedLink, alert_links, link_signer, read_link
+from pipeline.settings import AccessSettings
 from pipeline.store.database import Database
 from pipeline.store.people import SqlPeople
+from tests.support.alerting import make_change, make_channel
+from tests.support.people import access_book
+from tests.support.receiver import Receiver
 from tests.support.store import START
 
 PATH = "/api/v1/incidents/ångström 1/evidence/snapshot"
@@ -67,3 +75,40 @@ def test_all_processes_on_a_database_share_the_key(sqlite_database: Database) ->
     """What one signs another takes, also after a restart."""
     path, link = opened(link_signer(SqlPeople(sqlite_database)).sign(PATH, "yard", "guards", START))
     assert link_signer(SqlPeople(sqlite_database)).is_genuine(path, link)
+
+
+def told(database: Database, clock: ManualClock, *, is_test: bool = False) -> dict[str, Any]:
+    """The data of a message to the channel `guards`."""
+    links = alert_links(AccessSettings(public_url="https://sightline.example.org/"), database, clock)
+    with Receiver() as receiver:
+        channel = make_channel(receiver.url, allow_private=True)
+        WebhookSender("depot-7", "UTC", links=links).post(make_change("confirmed"), channel, is_test=is_test)
+        (request,) = receiver.received
+    data: dict[str, Any] = request.json["data"]
+    return data
+
+
+def test_a_message_carries_links_that_the_console_takes(sqlite_database: Database) -> None:
+    """To the incident's page, and to its pictures for as long as `access.alert_link` says, named after the channel."""
+    clock = ManualClock()
+    book = access_book(sqlite_database, clock)
+    data = told(sqlite_database, clock)
+    assert data["page"] == "https://sightline.example.org/review/incident1"
+    address = data["evidence"]["key_frames"][0]["picture_url"]
+    assert address.startswith("https://sightline.example.org/api/v1/incidents/incident1/evidence/picture-1?")
+    path, link = opened(address)
+    assert book.of_link(path, link).name == "link for channel guards"
+    clock.advance(AccessSettings().alert_link)
+    with pytest.raises(Refused, match="too old"):
+        book.of_link(path, link)
+
+
+def test_a_test_message_carries_no_links(sqlite_database: Database) -> None:
+    """Nothing has happened that they could show."""
+    data = told(sqlite_database, ManualClock(), is_test=True)
+    assert (data["page"], data["evidence"]["snapshot_url"]) == (None, None)
+
+
+def test_nobody_is_sent_to_an_address_that_nobody_knows(sqlite_database: Database) -> None:
+    """Without `access.public_url` messages name evidence by its keys alone."""
+    assert alert_links(AccessSettings(), sqlite_database, ManualClock()) is None

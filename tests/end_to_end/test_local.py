@@ -7,11 +7,17 @@ import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from pipeline.clock import SystemClock
+from pipeline.console.access import Access, AccessBook
+from pipeline.console.signing import read_link
 from pipeline.contracts.decision import Gate
 from pipeline.contracts.incident import IncidentStatus
+from pipeline.settings import AccessSettings
+from pipeline.store.people import SqlPeople
 from pipeline.telemetry import Metrics
 from tests.support.local import Listener, incidents_of, run_site, site_of, stores_of
 from tests.support.model_server import judge
@@ -55,6 +61,22 @@ def test_without_a_model_it_is_told_as_unverified(tmp_path: Path) -> None:
     assert all(stores.evidence.get(key.uri)[:2] == b"\xff\xd8" for key in incident.candidate.key_frames)
     stores.close()
     assert (summary.incidents, summary.pending_deliveries, summary.failures) == (1, 0, ())
+
+
+def test_a_message_opens_its_picture(tmp_path: Path) -> None:
+    """With `access.public_url` it carries a link that the console over the same data folder takes."""
+    with Receiver() as receiver:
+        text = scene(receiver).replace("settings: {", 'settings: {access: {public_url: "https://s.example"}, ')
+        run_site(site := site_of(text), tmp_path)
+    data = receiver.received[0].json["data"]
+    assert data["page"] == f"https://s.example/review/{data['incident']}"
+    address = urlsplit(data["evidence"]["snapshot_url"])
+    link = read_link(dict(parse_qsl(address.query)))
+    stores = stores_of(site, tmp_path)
+    book = AccessBook(SqlPeople(stores.database), Access(lambda _: ()), SystemClock(), AccessSettings())
+    assert link is not None
+    assert book.of_link(address.path, link).name == "link for channel guards"
+    stores.close()
 
 
 def test_the_verdict_follows_with_the_same_id(tmp_path: Path) -> None:

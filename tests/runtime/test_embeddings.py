@@ -35,7 +35,7 @@ class Kept:
         self.store = MemoryVectors()
         self.metrics = Metrics()
         self.clock = ManualClock(observation(0).captured_at)
-        self.writer = EmbeddingWriter(self.store, SPACE, SITE, self.metrics, self.clock)
+        self.writer = EmbeddingWriter(self.store, lambda: SPACE, SITE, self.metrics, self.clock)
 
     def num_lost(self) -> float:
         """As the metrics tell."""

@@ -81,6 +81,41 @@ def test_a_session_comes_back_and_is_forgotten(people: SqlPeople) -> None:
     assert people.session("s1") is None
 
 
+def test_an_account_is_found_by_who_it_is_elsewhere(people: SqlPeople) -> None:
+    """One account a subject; those without one are not each other's."""
+    elsewhere = replace(ANNA, name="anna@example.org", subject="https://login.example.org 1")
+    assert people.add_user(elsewhere)
+    assert not people.add_user(replace(elsewhere, name="another"))
+    assert people.add_user(ANNA)
+    assert people.add_user(replace(ANNA, name="ben"))
+    assert people.user_of("https://login.example.org 1") == elsewhere
+    assert people.user_of("https://login.example.org 2") is None
+
+
+def test_sessions_of_an_account_are_listed_and_ended(people: SqlPeople) -> None:
+    """The last used first; all, or all but one, and nobody else's."""
+    for name in ("anna", "ben"):
+        people.add_user(replace(ANNA, name=name))
+    later = replace(SESSION, secret_hash="s2", seen_at=START + seconds(60))
+    bens = replace(SESSION, secret_hash="s3", user_name="ben")
+    for session in (SESSION, later, bens):
+        people.add_session(session)
+    assert people.sessions_of("anna") == [later, SESSION]
+    assert people.last_seen() == {"anna": START + seconds(60), "ben": START}
+    people.end_sessions("anna", but="s1")
+    assert people.sessions_of("anna") == [SESSION]
+    people.end_sessions("anna")
+    assert (people.sessions_of("anna"), people.sessions_of("ben")) == ([], [bens])
+
+
+def test_the_audit_log_of_an_account_is_that_of_its_tokens_too(people: SqlPeople) -> None:
+    """And of no account whose name begins alike."""
+    for number, who in enumerate(("anna", "anna/robot", "anna.b", "annaXrobot")):
+        people.note(entry(number, who))
+    assert [found.who for found in people.audit(AuditFilter(who="anna"))] == ["anna/robot", "anna"]
+    assert [found.who for found in people.audit(AuditFilter(who="anna/robot"))] == ["anna/robot"]
+
+
 def test_what_is_over_is_cleared(people: SqlPeople) -> None:
     """Old sessions and old links; not the others."""
     people.add_user(ANNA)

@@ -167,6 +167,20 @@ def ports(objects: Sequence[Object], _: Given) -> Problems:
             )
 
 
+def entrances(objects: Sequence[Object], _: Given) -> Problems:
+    """An Ingress leads to a port of a Service that is there, under the host that its certificate is for."""
+    ports = {_name(one): {port.get("name") for port in one["spec"]["ports"]} for one in _of(objects, "Service")}
+    for one in _of(objects, "Ingress"):
+        certified = {host for part in one["spec"].get("tls") or () for host in part["hosts"]}
+        for rule in one["spec"]["rules"]:
+            if certified and rule["host"] not in certified:
+                yield f"Ingress {_name(one)}: its certificate is not for {rule['host']}"
+            for path in rule["http"]["paths"]:
+                service = path["backend"]["service"]
+                if service["port"].get("name") not in ports.get(service["name"], ()):
+                    yield f"Ingress {_name(one)}: leads to {service['name']}, which has no such port or is not there"
+
+
 def references(objects: Sequence[Object], given: Given) -> Problems:
     """Every secret, config, claim, account and priority class that is named is there, or was given by the operator."""
     there = {(one["kind"], _name(one)) for one in objects}
@@ -176,6 +190,10 @@ def references(objects: Sequence[Object], given: Given) -> Problems:
             if (kind, name) not in there and name not in given.get(kind, ()):
                 yield f"{pod.owner}: there is no {kind} {name}"
         yield from _missing_files(pod, configs)
+    for one in _of(objects, "Ingress"):
+        for part in one["spec"].get("tls") or ():
+            if part["secretName"] not in given.get("Secret", ()):
+                yield f"Ingress {_name(one)}: there is no Secret {part['secretName']}"
     used = {name for pod in pods_of(objects) for kind, name in _named(pod) if kind == "ConfigMap"}
     for name in configs:
         if name not in used and "dashboard" not in name:
@@ -333,8 +351,8 @@ Given = Mapping[str, Any]
 """What the operator brings: names by kind, `namespace`, `registry`, and ports by component in `egress`."""
 Check = Callable[[Sequence[Object], Given], Problems]
 CHECKS: tuple[Check, ...] = (
-    secure, tokens, resources, probes, volumes, selectors, spread, ports, references, images, names, disruption,
-    network, accelerators, priorities, no_secrets,
+    secure, tokens, resources, probes, volumes, selectors, spread, ports, entrances, references, images, names,
+    disruption, network, accelerators, priorities, no_secrets,
 )  # fmt: skip
 
 

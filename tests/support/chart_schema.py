@@ -39,6 +39,7 @@ def chart_schema() -> Schema:
         "serviceAccounts": _closed(annotations=_LABELS),
         "priorityClasses": _closed(create=_SWITCH, ingest=_priority(), stages=_priority()),
         "ingest": _closed(shards=_whole(1, 1000), cpu=_CPU, memory=_QUANTITY, metricsPort=_PORT, **_placement()),
+        "console": _console(),
         "ray": _ray(),
         "models": _models(),
         "networkPolicy": _network(),
@@ -90,6 +91,12 @@ def _priority() -> Schema:
 
 def _placement() -> dict[str, Schema]:
     return {"nodeSelector": _LABELS, "tolerations": _list({"$ref": "#/$defs/Toleration"})}
+
+
+def _console() -> Schema:
+    host = _text_of("^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")
+    ingress = _closed(enabled=_SWITCH, className=_NAME_IF_ANY, host=host, tlsSecret=_NAME_IF_ANY, annotations=_LABELS)
+    return _closed(enabled=_SWITCH, port=_PORT, cpu=_CPU, memory=_QUANTITY, ingress=ingress, **_placement())
 
 
 def _ray() -> Schema:
@@ -148,6 +155,7 @@ def _network() -> Schema:
         "objectStore",
         "redis",
         "modelServer",
+        "identityProvider",
         "webhooks",
         "cameras",
         "modelFiles",
@@ -160,6 +168,7 @@ def _network() -> Schema:
         operatorNamespace=_NAME,
         monitoringNamespace=_NAME,
         dnsNamespace=_NAME,
+        ingressNamespace=_NAME,
         egress=_closed(**dict.fromkeys(holes, hole)),
     )
 

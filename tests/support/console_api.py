@@ -12,6 +12,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from pipeline.app.lessons import KeptLessons
+from pipeline.app.site_desk import open_desk
 from pipeline.app.stores import Stores, open_stores
 from pipeline.cli.times import read_moment, window_around
 from pipeline.cli.why_command import for_script, question_about
@@ -54,6 +56,9 @@ class StillCameras:
 
     def latest(self, camera_id: str) -> LatestFrame | None:
         return LatestFrame(jpeg(64, 36), seconds(590)) if camera_id == "yard" else None
+
+    def taken_at(self, camera_id: str) -> datetime | None:
+        return seconds(590) if camera_id == "yard" else None
 
 
 @dataclass
@@ -113,10 +118,14 @@ def _host(folder: Path, stores: Stores, clock: ManualClock) -> Host:
         archive=lambda: archive,
         outbox=stores.outbox,
         coverage=stores.coverage,
+        decisions=stores.decisions,
         changes=IncidentRecorder(stores.incidents, lambda _change: (), clock),
         why=why,
         version="0.0.0",
         live=StillCameras(),
+        forecasts=stores.forecasts,
+        lessons=KeptLessons(stores, site.site.zone_info),
+        desk=open_desk(path, Settings(data_dir=folder), clock),
     )
 
 

@@ -28,6 +28,7 @@ from pipeline.ingest.source import open_source
 from pipeline.perception.detector import MotionDetector
 from pipeline.perception.vision import LocalVision
 from pipeline.runtime.coverage import NoCoverage
+from pipeline.runtime.embeddings import EmbeddingWriter
 from pipeline.runtime.service import Service
 from pipeline.runtime.watcher.service import WatcherParts, WatcherService
 from pipeline.settings import IngestSettings, load_settings
@@ -317,6 +318,7 @@ class Stand:
     vision: Any = field(default_factory=MovingVision)
     learned: LearnedMemory = field(default_factory=LearnedMemory)
     forecasts: ForecastStore | None = None
+    looks: EmbeddingWriter | None = None
     counts: CountList = field(default_factory=CountList)
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = field(default_factory=SystemClock)
@@ -343,6 +345,7 @@ class Stand:
             coverage=NoCoverage(),
             learned=self.learned,
             forecasts=self.forecasts,
+            looks=self.looks,
         )
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,6 +15,7 @@ from pipeline.console.models import (
     CoverageView,
     GapView,
     GateCount,
+    NearMisses,
     WhyView,
     row_of,
 )
@@ -21,16 +23,20 @@ from pipeline.console.problems import responses
 from pipeline.console.roles import Action
 from pipeline.console.routes.asked import Asker, RuleQuery, TimeQuery, asking
 from pipeline.contracts.incident import Incident
+from pipeline.errors import ConfigError
 from pipeline.store.gaps import Account, Stretch, accounts, blind_stretches, watched_seconds
 
 router = APIRouter(tags=["accounting"])
+CamerasQuery = Annotated[list[str] | None, Query(max_length=200, description="Only of these cameras.")]
 _MOST_MINUTES = 24 * 60
+_MOST_DAYS = 7
+"""Of near misses at once: rules that are seldom quiet leave one a minute."""
 
 
 @router.get("/coverage", responses=responses(404, 503))
 def coverage(
     asker: Annotated[Asker, asking(Action.SEE_COVERAGE)],
-    camera: Annotated[list[str] | None, Query(max_length=200, description="Only of these cameras.")] = None,
+    camera: CamerasQuery = None,
     since: TimeQuery = "1 day ago",
     until: TimeQuery = "now",
     gaps_above: Annotated[
@@ -39,9 +45,25 @@ def coverage(
 ) -> CoverageView:
     """When each camera was watched, and when it was not, and why. The last half minute counts once it is known."""
     start, end = asker.span(since, until)
-    names = [asker.camera(name) for name in dict.fromkeys(camera)] if camera else asker.known_cameras()
+    names = asker.cameras(camera)
     told = accounts(asker.host.coverage, names, start, end, asker.host.archive().clock.now())
     return CoverageView(start=start, end=end, cameras=tuple(_camera(account, gaps_above) for account in told))
+
+
+@router.get("/near-misses", responses=responses(404, 503))
+def near_misses(
+    asker: Annotated[Asker, asking(Action.ASK_WHY)],
+    camera: CamerasQuery = None,
+    since: TimeQuery = "1 day ago",
+    until: TimeQuery = "now",
+) -> NearMisses:
+    """Minutes in which a rule came close to an alert: met, but too short, too soon after one, or out of schedule;
+    measured four fifths of what it needs or more; or told, and no receiver took it."""
+    start, end = asker.span(since, until)
+    if end - start > timedelta(days=_MOST_DAYS):
+        raise ConfigError(f"expected {_MOST_DAYS} days at most between since and until")
+    found = asker.host.decisions.near_misses(asker.cameras(camera), start, end)
+    return NearMisses(start=start, end=end, items=tuple(GateCount.model_validate(asdict(each)) for each in found))
 
 
 @router.get("/why", responses=responses(404, 503))
@@ -59,6 +81,7 @@ def why(
         start=told["start"],
         end=told["end"],
         answers=tuple(told["answers"]),
+        rules=tuple(told["rules"]),
         unwatched=tuple(GapView.model_validate(gap) for gap in told["unwatched"]),
         gates=tuple(GateCount.model_validate(gate) for gate in told["gates"]),
         incidents=tuple(row_of(Incident.model_validate(each)) for each in told["incidents"]),

@@ -1,6 +1,7 @@
 """What every route is handed: who asks, where the console stands, which cameras they may know of."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -50,6 +51,10 @@ class Asker:
         if wanted:
             return (self.camera(wanted),)
         return None if self.sees_every_camera else tuple(self.known_cameras())
+
+    def cameras(self, wanted: Sequence[str] | None) -> list[str]:
+        """Those that were named, each once; all that they may know of, for none."""
+        return [self.camera(name) for name in dict.fromkeys(wanted)] if wanted else self.known_cameras()
 
     def camera(self, camera_id: str) -> str:
         """The camera's id; one that they may not know of is one that is not there."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from pipeline.console.models import CameraList, CameraView
+from pipeline.console.models import CameraList, CameraView, GapView
 from pipeline.console.problems import ProblemFound, responses
 from pipeline.console.roles import Action
 from pipeline.console.routes.asked import Asker, asking, needs, tagged
+from pipeline.contracts.coverage import CoverageStore
 from pipeline.contracts.health import Condition
 from pipeline.contracts.incident import Incident
-from pipeline.store.gaps import Account, accounts, watched_seconds
+from pipeline.store.gaps import Account, Stretch, accounts, watched_seconds
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 CameraPath = Annotated[str, Path(max_length=63)]
@@ -55,7 +57,21 @@ def _views(asker: Asker, camera_ids: list[str]) -> Iterable[CameraView]:
     now = archive.clock.now()
     told = accounts(host.coverage, camera_ids, now - _LATELY, now, now)
     wrong = _wrong(archive.incidents.still_open())
-    return [_view(asker, account, wrong.get(account.camera_id)) for account in told]
+    blind = _blind(host.coverage, told, now)
+    return [_view(asker, account, wrong.get(account.camera_id), blind.get(account.camera_id)) for account in told]
+
+
+def _blind(store: CoverageStore, told: Sequence[Account], now: datetime) -> Mapping[str, Stretch]:
+    """Camera to the gap that it is in by now; of those that have lasted for the whole while, the whole gap."""
+    found = _lasting(told)
+    long = [one for one in told if one.camera_id in found and len(one.stretches) == 1]
+    since = min((one.known_since for one in long if one.known_since), default=now)
+    return {**found, **_lasting(accounts(store, [one.camera_id for one in long], since, now, now))}
+
+
+def _lasting(told: Iterable[Account]) -> dict[str, Stretch]:
+    known = [one for one in told if one.known_since and one.stretches]
+    return {one.camera_id: one.stretches[-1] for one in known if one.stretches[-1].is_blind}
 
 
 def _wrong(still_open: Iterable[Incident]) -> Mapping[str, Incident]:
@@ -66,10 +82,9 @@ def _wrong(still_open: Iterable[Incident]) -> Mapping[str, Incident]:
     return {incident.camera_id: incident for incident in about}
 
 
-def _view(asker: Asker, account: Account, wrong: Incident | None) -> CameraView:
+def _view(asker: Asker, account: Account, wrong: Incident | None, blind: Stretch | None) -> CameraView:
     site = asker.host.site()
     camera = site.camera(account.camera_id) if site else None
-    frame = asker.host.live.latest(account.camera_id) if asker.host.live else None
     watched = watched_seconds(account.stretches)
     seconds = sum(stretch.seconds for stretch in account.stretches)
     return CameraView(
@@ -82,7 +97,8 @@ def _view(asker: Asker, account: Account, wrong: Incident | None) -> CameraView:
         is_in_site=camera is not None,
         wrong=wrong.candidate.condition if wrong else None,
         wrong_since=wrong.opened_at if wrong else None,
+        blind=GapView.model_validate({**asdict(blind), "seconds": blind.seconds}) if blind else None,
         watched_share=watched / seconds if account.known_since and seconds else None,
         last_watched=max((s.end for s in account.stretches if not s.is_blind), default=None),
-        frame_at=frame.captured_at if frame else None,
+        frame_at=asker.host.live.taken_at(account.camera_id) if asker.host.live else None,
     )

@@ -10,18 +10,21 @@ from pipeline.console.cursors import MAX_CHARACTERS, read_cursor, write_cursor
 from pipeline.console.models import (
     Changed,
     Decided,
+    EvidenceItem,
     IncidentPage,
     LinkView,
     Step,
     WholeIncident,
     changed_of,
     evidence_of,
+    evidence_path,
     row_of,
 )
 from pipeline.console.problems import ProblemFound, responses
 from pipeline.console.roles import Action
 from pipeline.console.routes.asked import Asker, CameraQuery, RuleQuery, TimeQuery, asking, needs, tagged
-from pipeline.contracts.incident import IncidentFilter, IncidentStatus
+from pipeline.contracts.incident import Incident, IncidentFilter, IncidentStatus
+from pipeline.contracts.values import Severity
 from pipeline.errors import ConfigError
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
@@ -40,6 +43,7 @@ def list_incidents(
     camera: CameraQuery = "",
     rule: RuleQuery = "",
     status: Annotated[list[IncidentStatus] | None, Query(max_length=4, description="Only with one of these.")] = None,
+    severity: Annotated[list[Severity] | None, Query(max_length=4, description="Only of one of these.")] = None,
     reviewed: Annotated[bool | None, Query(description="Only those that people have judged, or have not.")] = None,
     since: TimeQuery = "",
     until: TimeQuery = "",
@@ -51,6 +55,7 @@ def list_incidents(
     wanted = IncidentFilter(
         rule_id=rule or None,
         statuses=tuple(status or ()),
+        severities=tuple(severity or ()),
         is_reviewed=reviewed,
         opened_from=asker.moment(since) if since else None,
         opened_before=asker.moment(until) if until else None,
@@ -66,13 +71,25 @@ def list_incidents(
 
 
 @router.get("/{incident_id}", response_model=WholeIncident, responses=responses(404, 503))
-def one_incident(request: Request, incident_id: IncidentPath, asker: Reader) -> Response:
+def one_incident(
+    request: Request,
+    incident_id: IncidentPath,
+    asker: Reader,
+    links: Annotated[bool, Query(description="With links that open its evidence for a while, to hand on.")] = False,
+) -> Response:
     """Everything known of one. Its ETag begins with the number of its last change."""
     incident = asker.incident(incident_id)
-    host = asker.host
-    store = host.archive().incidents
+    told = whole(asker, incident)
+    if links and asker.caller.book.access.allows(asker.caller.principal, Action.SEE_EVIDENCE, incident.camera_id):
+        told = told.model_copy(update={"evidence": tuple(_linked(asker, incident, item) for item in told.evidence)})
+    return tagged(request, told, prefix=f"{incident.last_change}-")
+
+
+def whole(asker: Asker, incident: Incident) -> WholeIncident:
+    """Everything known of one that the asker may see."""
+    store = asker.host.archive().incidents
     others = [(link, store.get(link.other_id)) for link in store.links_of(incident.id)]
-    whole = WholeIncident(
+    return WholeIncident(
         incident=incident,
         evidence=evidence_of(incident),
         changes=tuple(
@@ -83,9 +100,8 @@ def one_incident(request: Request, incident_id: IncidentPath, asker: Reader) -> 
             for link, other in others
             if other is not None and asker.caller.may(other.camera_id)
         ),
-        deliveries=tuple(host.outbox.of_incident(incident.id)),
+        deliveries=tuple(asker.host.outbox.of_incident(incident.id)),
     )
-    return tagged(request, whole, prefix=f"{incident.last_change}-")
 
 
 @router.post("/{incident_id}/confirm", responses=responses(404, 409, 503))
@@ -115,6 +131,12 @@ def replay(incident_id: IncidentPath, asker: Annotated[Asker, asking(Action.REPL
     incident = asker.incident(incident_id, f"{incident_id}/replay")
     replays = needs(asker.host.replays, "nobody judges here: name a model (models.vlm) in the site file")
     return dict(replays(incident))
+
+
+def _linked(asker: Asker, incident: Incident, item: EvidenceItem) -> EvidenceItem:
+    book = asker.caller.book
+    signed = book.evidence_link(evidence_path(incident, item.name), incident.camera_id, asker.name)
+    return item.model_copy(update={"link": book.settings.public_url + signed})
 
 
 def read_version(if_match: str | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pipeline.console.events import ChangeFeed
@@ -29,6 +29,7 @@ def events(
     request: Request,
     asker: Annotated[Asker, asking(Action.SEE_INCIDENTS)],
     last_event_id: Annotated[str, Header(max_length=120)] = "",
+    after: Annotated[str, Query(max_length=120, description="The same, for who can send no header at first.")] = "",
 ) -> EventSourceResponse:
     """Each change of an incident you may know of, within about a second: event `change`, data as a decision answers.
 
@@ -36,7 +37,7 @@ def events(
     `reset`: too much was missed; load everything again.
     """
     feed: ChangeFeed = request.app.state.feed
-    return streamed(_told(feed, asker, last_event_id))
+    return streamed(_told(feed, asker, last_event_id or after))
 
 
 async def _told(feed: ChangeFeed, asker: Asker, last_id: str) -> AsyncIterator[ServerSentEvent]:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/search/moments", tags=["search"])
 MAX_PICTURE_BYTES = 10_000_000
 _Names = Annotated[list[str] | None, Query(max_length=20)]
 _Limit = Annotated[int, Query(ge=1, le=100)]
-_Side = Annotated[float, Query(ge=0, le=1, description="Of a part, as a fraction of the picture's side.")]
+Side = Annotated[float, Query(ge=0, le=1, description="Of a part, as a fraction of the picture's side.")]
 _NO_VECTORS = "moments are not kept here: set search.enabled, and models.encoder in the site file"
 
 
@@ -36,9 +36,13 @@ class Place:
     def found(self, moments: list[Neighbour]) -> MomentList:
         """As they are told, with the times of which nothing can be known."""
         archive = self.asker.host.archive()
-        names = self.asker.known_cameras() if self.camera_ids is None else self.camera_ids
-        unwatched = archive.accounts.unwatched(names, self.start, self.end)
+        unwatched = archive.accounts.unwatched(self.camera_names, self.start, self.end)
         return MomentList(items=tuple(map(self._view, moments)), unwatched=tuple(unwatched))
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The same by name: for every one, those that are known."""
+        return tuple(self.asker.known_cameras()) if self.camera_ids is None else self.camera_ids
 
     @property
     def among(self) -> Among | None:
@@ -88,6 +92,9 @@ async def _picture(request: Request) -> bytes:
     return await request.body()
 
 
+Picture = Annotated[bytes, Depends(_picture)]
+
+
 @router.post(
     "",
     max_body_size=MAX_PICTURE_BYTES,
@@ -98,12 +105,12 @@ async def _picture(request: Request) -> bytes:
 )
 def moments_by_picture(
     where: Where,
-    picture: Annotated[bytes, Depends(_picture)],
+    picture: Picture,
     limit: _Limit = 20,
-    left: _Side = 0.0,
-    top: _Side = 0.0,
-    right: _Side = 1.0,
-    bottom: _Side = 1.0,
+    left: Side = 0.0,
+    top: Side = 0.0,
+    right: Side = 1.0,
+    bottom: Side = 1.0,
 ) -> MomentList:
     """Moments that look like the JPEG that is sent, or like a part of it."""
     among, part = where.among, (left, top, right, bottom)

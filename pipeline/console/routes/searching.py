@@ -12,41 +12,46 @@ from pipeline.console.conversations import Conversations
 from pipeline.console.models import IncidentPage, row_of
 from pipeline.console.problems import ProblemFound, responses
 from pipeline.console.roles import Action
-from pipeline.console.routes.asked import Asker, CameraQuery, RuleQuery, TimeQuery, asking, needs
+from pipeline.console.routes.asked import Asker, RuleQuery, asking, needs
+from pipeline.console.routes.moments import Where
 from pipeline.console.streams import Tell, told_while
 from pipeline.console.system_models import Question
 from pipeline.contracts.chat import ChatModel
-from pipeline.search.arguments import SearchEvents
+from pipeline.contracts.incident import IncidentStatus
+from pipeline.errors import ConfigError
 from pipeline.search.ask import Reply
-from pipeline.search.events import EventTools
+from pipeline.search.events import incidents_in, is_about, matching, shows
+from pipeline.search.found import Asked
+from pipeline.search.named import check_rule
+from pipeline.search.query import MAX_CHARACTERS
 
 router = APIRouter(tags=["search"])
 
 
 @router.get("/search/incidents", responses=responses(404, 503))
 def search_incidents(
-    asker: Annotated[Asker, asking(Action.SEARCH)],
-    text: Annotated[str, Query(max_length=200, description="Words in what was seen or measured.")] = "",
-    camera: CameraQuery = "",
+    where: Where,
+    text: Annotated[str, Query(max_length=MAX_CHARACTERS, description="Words in what was seen or measured.")] = "",
     rule: RuleQuery = "",
     status: Literal["any", "provisional", "confirmed", "rejected", "unverified"] = "any",
-    since: TimeQuery = "1 day ago",
-    until: TimeQuery = "now",
-    limit: Annotated[int, Query(ge=1, le=20)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> IncidentPage:
-    """Incidents that hold the most of the words, and when their cameras were not watched in that while."""
-    if camera:
-        asker.camera(camera)
-    elif not asker.sees_every_camera:
-        raise ProblemFound(403, f"name one of your cameras: {', '.join(asker.known_cameras())}")
-    archive = asker.host.archive()
-    wanted = SearchEvents.model_validate(
-        {"text": text, "camera": camera, "rule": rule, "status": status, "from": since, "to": until, "limit": limit}
-    )
-    found = EventTools(archive).search(wanted)
-    (asked,) = found.asked
+    """Incidents that hold the most of the words, and when their cameras were not watched in that while.
+
+    Of a zone are those whose rule names it or that measured something in it; of a label, those that show such a thing.
+    """
+    asker, archive = where.asker, where.asker.host.archive()
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"expected at most {MAX_CHARACTERS} characters to look for, got {len(text):,}")
+    statuses = () if status == "any" else (IncidentStatus(status),)
+    asked = Asked(where.camera_names, where.start, where.end)
+    there = incidents_in(archive, asked, "", check_rule(archive, rule), statuses, where.camera_ids)
+    there = [one for one in there if any(is_about(one, zone, archive.rules) for zone in where.zones) or not where.zones]
+    there = [one for one in there if any(shows(one, label) for label in where.labels) or not where.labels]
+    found = matching(there, text)[:limit]
     unwatched = archive.accounts.unwatched(asked.camera_ids, asked.start, asked.end)
-    return IncidentPage(items=tuple(map(row_of, found.incidents)), next=None, unwatched=tuple(unwatched))
+    visible = [one for one in found if asker.caller.may(one.camera_id)]
+    return IncidentPage(items=tuple(map(row_of, visible)), next=None, unwatched=tuple(unwatched))
 
 
 @router.post(

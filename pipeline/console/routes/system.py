@@ -12,6 +12,7 @@ from pipeline.console.models import changed_of
 from pipeline.console.problems import responses
 from pipeline.console.roles import Action
 from pipeline.console.routes.asked import Asker, TimeQuery, asking, needs
+from pipeline.console.routes.verifying import Shared
 from pipeline.console.system_models import (
     Again,
     Budgets,
@@ -91,10 +92,15 @@ def redrive_letters(asker: Redriver, which: Again) -> LettersSent:
 
 @router.get("/budgets", responses=responses(503))
 def budgets(
-    asker: System, by: Literal["rule", "camera"] = "rule", since: TimeQuery = "7 days ago", until: TimeQuery = "now"
+    asker: System,
+    by: Literal["rule", "camera"] = "rule",
+    since: TimeQuery = "7 days ago",
+    until: TimeQuery = "now",
+    checking: Shared = None,
 ) -> Budgets:
-    """What the verdicts on incidents that opened in that while took of models."""
+    """What the verdicts on incidents that opened in that while took of models, and beside it what searches took."""
     start, end = asker.span(since, until)
     wanted = IncidentFilter(opened_from=start, opened_before=end, limit=_MOST_INCIDENTS)
     spent = spent_by(by, asker.host.archive().incidents.find(wanted))
-    return Budgets(items=tuple(SpentView.model_validate(asdict(one)) for one in spent))
+    searches = SpentView.model_validate(asdict(checking.spent)) if checking else None
+    return Budgets(items=tuple(SpentView.model_validate(asdict(one)) for one in spent), searches=searches)

@@ -22,9 +22,11 @@ from pipeline.alerting.outbox import DeliveryWorker
 from pipeline.alerting.policy import DeliveryPolicy, rules_and_channels
 from pipeline.clock import Clock
 from pipeline.contracts.alert import Outbox
-from pipeline.contracts.assessment import Reasoner
+from pipeline.contracts.assessment import Reasoner, VisionLanguageModel
 from pipeline.contracts.candidate import CandidateState
+from pipeline.contracts.frame import EncodedFrame
 from pipeline.contracts.incident import IncidentChange, IncidentStore
+from pipeline.contracts.observation import Encoder, Observation
 from pipeline.errors import TransientError
 from pipeline.incidents.recorder import IncidentRecorder
 from pipeline.runtime.coverage import CoverageBook
@@ -107,6 +109,9 @@ class LocalParts:
     """Called in order when all is over."""
     looks: EmbeddingWriter | None = None
     """None where nothing is kept for search."""
+    encoder: Encoder | None = None
+    judge: VisionLanguageModel | None = None
+    """The model behind `reasoner`."""
 
 
 class LocalRuntime:
@@ -133,6 +138,25 @@ class LocalRuntime:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """Safe from several threads; closed with the runtime."""
+        return self._parts.encoder
+
+    @property
+    def judge(self) -> VisionLanguageModel | None:
+        """As `encoder`; warm after `warm_up`."""
+        return self._parts.judge
+
+    def newest_frame(self, camera_id: str) -> EncodedFrame | None:
+        """The last picture of a camera that is read now, masks burnt in. Any thread."""
+        ring = self._parts.crew.ring_of(camera_id)
+        return ring.newest if ring is not None else None
+
+    def newest_observation(self, camera_id: str) -> Observation | None:
+        """What was perceived of a camera last. Any thread."""
+        return self._parts.watch.newest(camera_id)
 
     def warm_up(self) -> None:
         """Load the vision-language model; `ConfigError` when it cannot be had. Those that see are warm already."""

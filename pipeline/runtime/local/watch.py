@@ -21,6 +21,7 @@ from pipeline.contracts.decision import DecisionSink
 from pipeline.contracts.frame import SampledFrame
 from pipeline.contracts.health import Condition
 from pipeline.contracts.incident import IncidentChange
+from pipeline.contracts.observation import Observation
 from pipeline.errors import ConfigError, TransientError
 from pipeline.events.stage import EventStage
 from pipeline.incidents.recorder import IncidentRecorder
@@ -112,6 +113,7 @@ class WatchLoop:
         self._lock = threading.Lock()
         self._num_streams = Counter(camera.id for camera in site.cameras)
         """Streams that have not ended, by camera; two while one is replaced."""
+        self._newest: dict[str, Observation] = {}
         self.num_incidents = 0
         self.num_unstored = 0
         self._fault = FaultLog("incidents", "trying again; files wait, live cameras drop frames")
@@ -132,6 +134,10 @@ class WatchLoop:
         """One more stream of a camera will begin; before the one it replaces ends. Any thread."""
         with self._lock:
             self._num_streams[camera_id] += 1
+
+    def newest(self, camera_id: str) -> Observation | None:
+        """What was perceived of a camera last; None for one of which nothing is read. Any thread."""
+        return self._newest.get(camera_id)
 
     def follow(self, site: Site) -> None:
         """The site file changed. Any thread; cameras and rules follow by `StreamBegins`."""
@@ -160,6 +166,7 @@ class WatchLoop:
         with self._metrics.stage_seconds.labels("perception").time():
             results = self._perception.process(frames)
         self._tracing.perceived(frames, began_at)
+        self._newest |= {result.camera_id: result for result in results if isinstance(result, Observation)}
         for finding in self._findings.judge(self._events, frames, results):
             for candidate in finding.candidates:
                 self._store(candidate)
@@ -189,6 +196,7 @@ class WatchLoop:
             is_gone = camera_id not in self._num_streams
         if is_gone:
             self._inbox.remove(camera_id)
+            self._newest.pop(camera_id, None)
 
     def _store_trouble(self, candidate: Candidate) -> None:
         self._store(candidate)

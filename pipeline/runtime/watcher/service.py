@@ -29,6 +29,7 @@ from pipeline.contracts.incident import IncidentStore
 from pipeline.contracts.learned import LearnedStore
 from pipeline.contracts.observation import Vision
 from pipeline.runtime.coverage import CoverageBook, judged_gap_seconds
+from pipeline.runtime.embeddings import EmbeddingWriter
 from pipeline.runtime.evidence_keeper import EvidenceKeeper
 from pipeline.runtime.findings import Findings
 from pipeline.runtime.forecasts import ForecastBook
@@ -84,6 +85,8 @@ class WatcherParts:
     retention: Retention | None = None
     forecasts: ForecastStore | None = None
     """None: nobody keeps them."""
+    looks: EmbeddingWriter | None = None
+    """None where nothing is kept for search."""
     tracing: Tracing = OFF
     on_close: tuple[Callable[[], None], ...] = ()
     """Called in order when all is over."""
@@ -140,6 +143,7 @@ class WatcherService:
 
     def start(self) -> None:
         """Begin: the models are reached or loaded first, on the gate's thread, however long that takes."""
+        looks = self._parts.looks
         self._calls.start()
         self._teller.work.start()
         self._workers = [
@@ -148,6 +152,7 @@ class WatcherService:
             Worker("ledger", partial(self._housekeeping.run, self._stop)),
             Worker("withdrawals", partial(self._withdrawals.run, self._stop)),
             Worker("reviews", partial(self._reviews.run, self._stop)),
+            *([Worker("embeddings", partial(looks.run, self._stop))] if looks is not None else []),
         ]
         self._consumer.start()
 
@@ -229,6 +234,7 @@ class WatcherService:
             metrics=self._metrics,
             clock=self._clock,
             tracing=self._parts.tracing,
+            looks=self._parts.looks,
         )
 
     def _camera_park(self, handover: Handover) -> CameraPark:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.contracts.decision import Gate
+from tests.support.cli import count
 from tests.support.console_api import Desk
 
 
@@ -29,11 +31,32 @@ def test_a_while_that_is_none_is_refused(shown: Desk, query: str) -> None:
     assert (answer.status_code, len(answer.json()["detail"]) > 10) == (422, True)
 
 
+def test_near_misses_are_told_with_their_numbers(fresh: Desk) -> None:
+    """What came close, of one's own cameras; not what was far from it."""
+    fresh.stores.decisions.add(
+        [
+            count(Gate.PREDICATE, "not long enough", rule="loitering", max_value=40.0, threshold=45.0),
+            count(Gate.PREDICATE, "not long enough", rule="entry", max_value=4.0, threshold=45.0),
+        ]
+    )
+    asked = "/api/v1/near-misses?since=22:00&until=22:30"
+    (near,) = fresh.client("yuri").get(asked).json()["items"]
+    assert (near["rule_id"], near["max_value"], near["threshold"]) == ("loitering", 40.0, 45.0)
+    assert fresh.client("gus").get(asked).json()["items"] == []
+
+
+def test_near_misses_of_a_year_are_refused(shown: Desk) -> None:
+    """A week at once."""
+    answer = shown.client().get("/api/v1/near-misses?since=2025-07-10&until=22:14")
+    assert (answer.status_code, answer.json()["detail"]) == (422, "expected 7 days at most between since and until")
+
+
 def test_why_answers_with_sentences_and_gates(shown: Desk) -> None:
     """The same sentences as the command's, with numbers to draw."""
     told = shown.client().get("/api/v1/why?camera=yard&at=22:14").json()
     assert any("loitering opened an incident at 22:14:03" in sentence for sentence in told["answers"])
     assert [(gate["gate"], gate["reason"], gate["count"]) for gate in told["gates"]] == [("sampling", "no motion", 50)]
+    assert told["rules"] == ["entry", "loitering"]
     assert [row["headline"] for row in told["incidents"]] == ["A bag is left at the fence"]
 
 

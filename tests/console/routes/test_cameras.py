@@ -46,3 +46,10 @@ def test_a_camera_without_a_picture_says_so(shown: Desk) -> None:
     """404 in words."""
     answer = shown.client().get("/api/v1/cameras/gate/frame")
     assert (answer.status_code, answer.json()["detail"]) == (404, "there is no picture of gate yet")
+
+
+def test_a_camera_in_a_gap_says_since_when_and_why(shown: Desk) -> None:
+    """From the beginning of the gap; one that nobody ever told of has none."""
+    yard, gate = (shown.client().get(f"/api/v1/cameras/{name}").json()["blind"] for name in ("yard", "gate"))
+    told = {"start": "2026-07-10T20:24:00Z", "end": "2026-07-10T20:44:00Z", "seconds": 1200.0}
+    assert (yard, gate) == ({**told, "reason": "not running", "detail": ""}, None)

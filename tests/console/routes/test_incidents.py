@@ -33,6 +33,8 @@ def test_incidents_come_newest_first_with_their_pictures(shown: Desk) -> None:
         ("rule=loitering", [BAG.id]),
         ("status=confirmed&status=rejected", [GATE.id, BAG.id]),
         ("since=2026-07-10T22:15&until=22:17", [ENTRY.id]),
+        ("severity=high&severity=low&camera=gate", [GATE.id]),
+        ("severity=low", []),
         ("reviewed=true", []),
     ],
 )

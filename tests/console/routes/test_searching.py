@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.console.conversations import Conversations
 from pipeline.errors import Overloaded, TransientError
-from tests.support.archive import BAG, ScriptedChat, calls, says
-from tests.support.console_api import Desk, desk
+from tests.support.archive import BAG, ENTRY, ScriptedChat, calls, says
+from tests.support.console_api import GATE, Desk, desk
 
 
 def events(text: str) -> list[tuple[str, Any]]:
@@ -31,7 +31,7 @@ def test_incidents_are_found_by_words(shown: Desk) -> None:
     assert page["unwatched"] == ["yard was not watched 22:16:00\N{EN DASH}22:18:00: offline"]
 
 
-@pytest.mark.parametrize("query", [f"text={'x' * 10_000}", "camera=none", "since=soon", "limit=21", "rule=none"])
+@pytest.mark.parametrize("query", [f"text={'x' * 10_000}", "camera=none", "since=soon", "limit=101", "rule=none"])
 def test_a_search_for_nonsense_is_refused_in_words(shown: Desk, query: str) -> None:
     """10,000 characters among it."""
     answer = shown.client().get(f"/api/v1/search/incidents?{query}")
@@ -40,11 +40,27 @@ def test_a_search_for_nonsense_is_refused_in_words(shown: Desk, query: str) -> N
 
 
 def test_a_search_goes_through_ones_own_cameras_alone(shown: Desk) -> None:
-    """By name."""
+    """Without naming them, too."""
     client = shown.client("gus")
-    assert client.get("/api/v1/search/incidents?text=bag").status_code == 403
+    assert [row["id"] for row in client.get("/api/v1/search/incidents").json()["items"]] == [GATE.id]
     assert client.get("/api/v1/search/incidents?text=bag&camera=yard").status_code == 404
     assert client.get("/api/v1/search/incidents?text=gate&camera=gate").json()["items"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("zone=fence&camera=yard", {BAG.id, ENTRY.id}),
+        ("zone=kerb", set()),
+        ("label=Moving&camera=gate", {GATE.id}),
+        ("label=lorry", set()),
+        ("text=a bag at the gate&camera=yard", {BAG.id}),
+    ],
+)
+def test_incidents_are_found_in_a_zone_and_with_a_thing(shown: Desk, query: str, found: set[str]) -> None:
+    """By the rule's zone or what was measured, and by what the pictures show; little words find nothing."""
+    page = shown.client().get(f"/api/v1/search/incidents?{query}").json()
+    assert {row["id"] for row in page["items"]} == found
 
 
 def test_an_answer_comes_bit_by_bit_with_its_evidence(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_what_is_ours_has_no_rights(name: str) -> None:
 def test_what_is_published_is_so_on_this_machine_only() -> None:
     """Prometheus and Grafana, on loopback."""
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(ports) == {"prometheus", "grafana"}
+    assert set(ports) == {"console", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
 
 

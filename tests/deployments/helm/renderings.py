@@ -14,13 +14,14 @@ _OWN = Path(__file__).parent / "everything.yaml"
 _STAGES = (9092, 5432, 443)
 """Ports of the broker, the database and receivers."""
 GIVEN: dict[str, Any] = {
-    "Secret": {"sightline", "sightline-redis", "sightline-kafka-ca", "kafka-user", "pull"},
+    "Secret": {"sightline", "sightline-redis", "sightline-kafka-ca", "kafka-user", "pull", "console-tls"},
     "PersistentVolumeClaim": {"sightline-models"},
     "namespace": {"video"},
     "egress": {
         "ray-cpu": _STAGES,
         "ray-gpu": _STAGES,
         "ingest": (9092, 5432, 554),
+        "console": (9092, 5432, 443),
         "test": (9092, 5432),
         "ray-head": (6443,),
         "models": (443,),

@@ -152,6 +152,20 @@ BREAKS: dict[str, Break] = {
     "a monitor asks another port": lambda o: named(o, "PodMonitor", "-ray")["spec"]["podMetricsEndpoints"][0].update(
         port="m"
     ),
+    "the Ingress leads to nobody": lambda o: named(o, "Ingress")["spec"]["rules"][0]["http"]["paths"][0]["backend"][
+        "service"
+    ].update(name="sightline-web"),
+    "the Ingress has another host's certificate": lambda o: named(o, "Ingress")["spec"]["tls"][0].update(
+        hosts=["other.example.org"]
+    ),
+    "the console's Service selects nobody": lambda o: named(o, "Service", "-console")["spec"]["selector"].update(
+        {"app.kubernetes.io/component": "web"}
+    ),
+    "the console has no way to the database": lambda o: [
+        rule.update(ports=[{"port": 9999}])
+        for rule in _policy(o, "console")["egress"]
+        if rule["ports"][0]["port"] == 5432
+    ],
     "replicas may all be on one node": lambda o: _group(o)["template"]["spec"].pop("topologySpreadConstraints"),
     "the toleration of GPU nodes is dropped": lambda o: _group(o)["template"]["spec"].pop("tolerations"),
     "ingest is evicted first": lambda o: named(o, "PriorityClass", "-ingest").update(value=1),

@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 300.0
 """For what has no limit of its own in the chart: Serve's applications, and the test pod's own 240 s of waiting."""
 STARTED = {
     "StatefulSet/sightline-ingest/ingest",
+    "Deployment/sightline-console/console",
     "RayService/sightline/head/ray",
     "RayService/sightline/cpu/ray",
     "Pod/sightline-test/check",
@@ -149,11 +150,13 @@ def test_what_the_pods_would_run_takes_a_clip_to_a_webhook(postgres: PostgresSer
     with _node(url, alerts) as node:
         ray, ingest = _start(node, log)
         assert _helm_test(node, alerts, log) == [0, 0]
-        pods = (ingest, ray.worker, ray.head)
-        assert [pod.answers("livenessProbe") for pod in pods] == [True, True, True]
-        log.say("liveness probes of ingest, worker and head answered")
+        console = node.start("sightline-console/console")
+        log.say(f"console: startup and readiness probe answered after {console.wait_until_ready():.1f} s")
+        pods = (ingest, console, ray.worker, ray.head)
+        assert [pod.answers("livenessProbe") for pod in pods] == [True, True, True, True]
+        log.say("liveness probes of ingest, console, worker and head answered")
         statuses = _stop(log, *pods)
-        assert [statuses[pod.process.name] for pod in pods] == [0, RAY_TOLD_TO_END, RAY_TOLD_TO_END]
+        assert [statuses[pod.process.name] for pod in pods] == [0, 0, RAY_TOLD_TO_END, RAY_TOLD_TO_END]
         assert _undecided(node, url) == 0
         _print_table(node)
 

@@ -40,10 +40,10 @@ def _gib(quantity: str) -> float:
 
 
 def total(name: str, *, at_most: bool) -> Total:
-    """Of all pods that stay: ingest, the head with its autoscaler, the workers at their least or at their most."""
+    """Of all pods that stay: ingest, console, Ray's head and autoscaler, its workers at their least or at most."""
     pods, cpus, memory, gpus = 0, 0.0, 0.0, 0
     for pod in pods_of(rendered(name)):
-        if pod.owner.startswith(("StatefulSet", "RayService")):
+        if pod.owner.startswith(("StatefulSet", "Deployment", "RayService")):
             number = pod.most_replicas if at_most else pod.replicas
             requests = [container["resources"]["requests"] for container in pod.spec["containers"]]
             pods += number

@@ -128,6 +128,8 @@ def test_the_serve_configuration_follows_the_settings_as_the_programs_does(
         ("networkPolicy.enabled=false", "network: "),
         ("podDisruptionBudgets.enabled=false", "disruption: "),
         ("test.enabled=false", "nothing"),
+        ("console.enabled=false,console.ingress.enabled=false", "nothing"),
+        ("console.ingress.enabled=false", "nothing"),
         ("priorityClasses.create=false", "nothing"),
         ("models.source=airgapped", "nothing"),
         (
