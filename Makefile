@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-check demo cluster-demo test chaos camera-faults camera-soak image-steps console-pictures console-bench check format lint types imports constraints bench clean
+.PHONY: help setup system-check demo cluster-demo test browser-test chaos camera-faults camera-soak image-steps console-pictures console-bench check format lint types imports constraints bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,7 +37,10 @@ cluster-demo: setup  ## The same as a cluster: broker, database, Ray, cameras (C
 	@$(BIN)/sightline cluster demo $(foreach clip,$(CLIPS),--source '$(clip)')
 
 test: setup  ## Run the tests (PYTEST_ARGS=... to choose), TEST_WORKERS files at a time
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m 'not browser' $(PYTEST_ARGS)
+
+browser-test: setup  ## Run the tests of the console's pages, in Debian's Chromium (5 min)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m browser $(PYTEST_ARGS)
 
 chaos: setup  ## Kill a run 30 times, then break every part of a cluster 110 times (25 min); count what was lost (nothing)
 	@SIGHTLINE_KILLS=30 $(BIN)/python -m pytest -s tests/faults --ignore=tests/faults/test_cluster.py
@@ -58,7 +61,7 @@ console-pictures: setup  ## Pictures of every page of the console, both themes a
 console-bench: setup  ## How soon an incident is on an open page, how heavy pages are, what 100 of them cost (5 min)
 	@$(BIN)/python benchmarks/console.py
 
-check: format lint types imports test  ## Everything that must be green before a commit
+check: format lint types imports test browser-test  ## Everything that must be green before a commit
 
 format: setup
 	@$(BIN)/ruff format --check .

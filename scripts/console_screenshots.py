@@ -8,6 +8,7 @@ Each page on a desk in both themes and on a phone. Needs Debian's Chromium and w
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,15 +21,16 @@ from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+os.environ["SIGHTLINE_SHARED"] = os.devnull
+"""Rendered scenes alone: what is published shows no recording of real people."""
 
 from pipeline.contracts.incident import IncidentStatus  # noqa: E402 - found by the line above
 from tests.support.browser import Tabs, Theme, chromium  # noqa: E402
-from tests.support.console_demo import Console, demo_console  # noqa: E402
+from tests.support.console_demo import PEOPLE, Console, demo_console  # noqa: E402
 
 _QUALITY = 70
 _SETTLE_MS = 1_500
 """Pictures and fragments that a page loads after itself; nothing on a page says that it waits for no more."""
-_TALLEST_PX = 1_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Shot:
     role: str | None = "operator"
     prepare: Callable[[Page], None] = lambda _page: None
     language: str = "en"
+    tallest_px: int = 1_800
+    """What is below is left out."""
 
 
 def _at(path: str) -> Callable[[Console], str]:
@@ -76,12 +80,12 @@ SHOTS = (
     Shot("review", _at("/review")),
     Shot("review-zh", _at("/review"), language="zh"),
     Shot("incident", _told),
-    Shot("timeline", _at("/timeline")),
+    Shot("timeline", _at("/timeline?camera=yard&rule=kerb-crossing&minute=2026-07-10T08:10")),
     Shot("live", _at("/live")),
     Shot("search", _at("/search?text=a+person")),
     Shot("ask", _at("/ask"), prepare=_asked),
     Shot("rules", _at("/rules"), role="admin"),
-    Shot("system", _at("/system"), role="admin"),
+    Shot("system", _at("/system"), role="admin", tallest_px=1_560),
     Shot("people", _at("/people"), role="admin"),
     Shot("account", _at("/account")),
 )
@@ -105,12 +109,14 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _take(tabs: Tabs, console: Console, shot: Shot, look: Look, path: Path) -> None:
+    for person in PEOPLE.values():
+        console.book.people.end_sessions(person.name)  # those of the pictures before
     page = tabs(shot.path(console), shot.role, look.theme, look.width, shot.language, height=look.height)
     page.wait_for_timeout(_SETTLE_MS)
     shot.prepare(page)
     picture = page.screenshot(full_page=look.name != "phone")  # a phone shows what one hand holds
     pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    cv2.imwrite(str(path), pixels[:_TALLEST_PX], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
+    cv2.imwrite(str(path), pixels[: shot.tallest_px], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
     print(f"{path.name}: {path.stat().st_size // 1024} KB")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.console.host import LatestFrame, LiveBox
 from pipeline.contracts.observation import Observation, Region
 from pipeline.runtime.local.runtime import LocalRuntime
+
+_LITTLE_LATE = timedelta(seconds=1.5)
+"""Perception comes after the picture: up to so much later, the picture it saw is shown, so that its boxes fit."""
 
 
 class RunCameras:
@@ -23,6 +26,8 @@ class RunCameras:
         seen = self._runtime.newest_observation(camera_id)
         if seen is None:
             return LatestFrame(frame.jpeg, frame.captured_at)
+        if frame.captured_at - seen.captured_at < _LITTLE_LATE:
+            frame = self._runtime.frame_near(camera_id, seen.captured_at) or frame
         boxes = tuple(_box(region, seen) for region in seen.regions)
         return LatestFrame(frame.jpeg, frame.captured_at, boxes, seen.captured_at)
 

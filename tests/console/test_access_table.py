@@ -1,4 +1,4 @@
-"""Who may do what: every route has a row, and every row is tried by each of five people."""
+"""Who may do what: every route has a row, and every row is tried by each of six."""
 
 from __future__ import annotations
 

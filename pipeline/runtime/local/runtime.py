@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -153,6 +154,11 @@ class LocalRuntime:
         """The last picture of a camera that is read now, masks burnt in. Any thread."""
         ring = self._parts.crew.ring_of(camera_id)
         return ring.newest if ring is not None else None
+
+    def frame_near(self, camera_id: str, at: datetime) -> EncodedFrame | None:
+        """The kept picture of a camera taken nearest to a moment. Any thread."""
+        ring = self._parts.crew.ring_of(camera_id)
+        return ring.nearest(at) if ring is not None else None
 
     def newest_observation(self, camera_id: str) -> Observation | None:
         """What was perceived of a camera last. Any thread."""
