@@ -189,10 +189,9 @@ def load_site(path: Path | str, environment: Mapping[str, str] | None = None) ->
     return _with_example_paths(site, Path() if is_piped else path.parent)
 
 
-def read_draft(text: str, path: Path, environment: Mapping[str, str] | None = None) -> Site:
+def read_draft(text: str, path: Path) -> Site:
     """As `load_site`, of a text that is to stand at `path`."""
-    site = parse_site(text, str(path), os.environ if environment is None else environment)
-    return _with_example_paths(site, path.parent)
+    return _with_example_paths(parse_site(text, str(path), os.environ), path.parent)
 
 
 def parse_site(text: str, name: str, environment: Mapping[str, str]) -> Site:

@@ -14,6 +14,7 @@ from pipeline.errors import SiteFileError, SiteProblem
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MIN_SECRET_LENGTH = 4
+_MOST_BITS = 64
 _MOST_NODES = 200_000
 """A site of a thousand cameras with ten rules each has some 100,000."""
 
@@ -53,10 +54,12 @@ class Document:
 
     def without_secrets(self, problem: SiteProblem) -> SiteProblem:
         """The problem with what came from the environment shown as `${NAME}`."""
-        message = problem.message
+        message, hint = problem.message, problem.hint
         for value in sorted(self._filled, key=len, reverse=True):
-            message = message.replace(value, self._filled[value])
-        return replace(problem, message=message)
+            for form in _as_shown(value):
+                message = message.replace(form, self._filled[value])
+                hint = hint.replace(form, self._filled[value])
+        return replace(problem, message=message, hint=hint)
 
     def _build(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
         self._lines.setdefault(path, node.start_mark.line + 1)
@@ -83,6 +86,8 @@ class Document:
         except ValueError as error:  # what looks like a date and is none: 2026-13-45
             self.problems.append(SiteProblem(self.line(path), dotted(path), f"{error}, got {node.value}"))
             value = node.value
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            value = node.value  # Python refuses to write out numbers that long
         # YAML 1.1 reads 22:00 as a number to the base of 60.
         if "schedule" in path[-2:] and isinstance(value, int):
             value = node.value
@@ -108,6 +113,12 @@ class Document:
             return f"unset-{name}"
 
         return _VARIABLE.sub(value_of, text)
+
+
+def _as_shown(value: str) -> tuple[str, ...]:
+    """A value as it stands in messages: as it is, and in quotes, with what Python escapes there; the longest first."""
+    escaped = repr("'\"" + value)[4:-1]  # with both quotes before it, single ones are escaped
+    return escaped, escaped.replace("\\'", "'"), value
 
 
 def check_size(root: yaml.Node) -> None:

@@ -173,6 +173,21 @@ def test_a_problem_does_not_show_what_came_from_the_environment(channel: str) ->
     assert "s3cret" not in shown
 
 
+@pytest.mark.parametrize("secret", [r"it's\"s3\cret", r"s3\cret", "s3cr\x00et", "s3\ncret's", '"s3\tcret"'])
+@pytest.mark.parametrize("around", ["${KEY}", "it's ${KEY}", '"${KEY}"'])
+def test_a_secret_is_not_shown_in_quotes_either(secret: str, around: str) -> None:
+    """Whatever Python escapes in it."""
+    (problem,) = problems(f"site: {{timezone: {json.dumps(around)}}}\n{CAMERA}", KEY=secret)
+    assert "s3" not in problem.message
+    assert "${KEY}" in problem.message
+
+
+def test_a_number_beyond_all_measure_is_a_problem() -> None:
+    """Not one that Python would refuse to write out."""
+    (problem,) = problems(f"site: {{timezone: 0x{'f' * 6000}}}\n{CAMERA}")
+    assert problem.where == "site.timezone"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "where", "message", "hint"),
     [

@@ -18,9 +18,13 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 _CLOUD_METADATA = frozenset(
     ip_address(text)
-    for text in ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254")
+    for text in (
+        *("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
+        *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"),
+    )
 )
-"""AWS, GCP and Azure; ECS tasks; Alibaba; Azure's host agent; AWS over IPv6. Never a receiver of alerts."""
+"""AWS, GCP and Azure; ECS tasks; EKS pods; Alibaba; Azure's host agent; Oracle; over IPv6 AWS, EKS pods and GCP. Never
+a receiver of alerts."""
 _CARRIER_NAT = IPv4Network("100.64.0.0/10")  # RFC 6598
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 _GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291

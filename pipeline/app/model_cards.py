@@ -31,7 +31,7 @@ def model_cards(site: Site | None) -> list[ModelCard]:
 
 
 def _card(use: str, name: str) -> ModelCard:
-    if name == BUILTIN_MODEL:
+    if name == BUILTIN_MODEL and use in _VERSIONS:
         return ModelCard(use, name, _version(use), _text(SHIPPED / FILE))
     return ModelCard(use, hide_credentials(name), "", _text(_folder(name) / _README))
 

@@ -81,7 +81,11 @@ class FileDesk:
         ]
         lines = Document(text, str(self._path), os.environ) if found else None
         return [
-            SiteProblem(lines.line(("rules", index, "when")), site.rules[index].id, remark.problem, remark.suggestion)
+            lines.without_secrets(
+                SiteProblem(
+                    lines.line(("rules", index, "when")), site.rules[index].id, remark.problem, remark.suggestion
+                )
+            )
             for index, remark in found
             if lines
         ]

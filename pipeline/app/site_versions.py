@@ -46,9 +46,7 @@ class Shelf:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise ConfigError(
-                f"versions of the site file cannot be kept in {self._folder} ({error.strerror}): nothing was written"
-            ) from error
+            raise self._not_kept(error) from error
         try:
             yield descriptor
         finally:
@@ -74,9 +72,7 @@ class Shelf:
             for old in files[_MOST_KEPT - 1 :]:
                 old.unlink(missing_ok=True)
         except OSError as error:
-            raise ConfigError(
-                f"versions of the site file cannot be kept in {self._folder} ({error.strerror}): nothing was written"
-            ) from error
+            raise self._not_kept(error) from error
         return file
 
     def versions(self, now: SiteText, at: datetime) -> list[KeptVersion]:
@@ -96,6 +92,11 @@ class Shelf:
                 yield _Kept.model_validate_json(file.read_bytes())
             except (OSError, ValidationError):
                 continue  # taken away meanwhile, or damaged: the others are still worth having
+
+    def _not_kept(self, error: OSError) -> ConfigError:
+        return ConfigError(
+            f"versions of the site file cannot be kept in {self._folder} ({error.strerror}): nothing was written"
+        )
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.json"), key=_number, reverse=True)

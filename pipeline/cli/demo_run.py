@@ -180,6 +180,7 @@ def _say_why(run: SceneRun, settings: Settings, planted: list[Planted]) -> None:
         for sentence in _ask(run, settings, event, start):
             out().print(f"  {plain(sentence)}")
     out().print(f"\nLook around: sightline incidents list --site {site}")
+    out().print(f"In a browser: sightline api --site {site}, and open the address it prints")
 
 
 def _minute_of(run: SceneRun, planted: Planted) -> datetime:

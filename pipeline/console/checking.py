@@ -16,6 +16,8 @@ from pipeline.search.spending import Spent
 
 MOST_AT_ONCE = 2
 """Searches: each asks for one look after the other."""
+MOST_WAITING = 8
+"""More are refused at once: each that waits has one of the threads that all requests share."""
 MOST_SECONDS = 120.0
 """Of one search; what was not looked at by then stays so."""
 _WAIT_SECONDS = 1.0
@@ -43,6 +45,7 @@ class Checking:
         """`room_after_seconds`: how long a search waits for others to be done, or given up, before it is refused."""
         self._room_after_seconds = room_after_seconds
         self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
         self._lock = threading.Lock()
         self._spent = Spent("searches")
 
@@ -60,7 +63,7 @@ class Checking:
         Whoever closes it ends the looks. `Overloaded` when too many searches are being looked at, or alerts
         wait for long.
         """
-        if not self._room.acquire(timeout=self._room_after_seconds):
+        if not self._has_room():
             raise Overloaded("the results of other searches are being looked at: search again in a while")
         try:
             until, mine = archive.clock.monotonic() + MOST_SECONDS, Spent("")
@@ -73,6 +76,15 @@ class Checking:
             yield "done", _done(mine, 0)
         finally:
             self._room.release()
+
+    def _has_room(self) -> bool:
+        """Whether it is one's turn, by and by; then `_room` is taken."""
+        if not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            return self._room.acquire(timeout=self._room_after_seconds)
+        finally:
+            self._waiting.release()
 
     def _look(
         self,

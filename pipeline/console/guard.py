@@ -97,6 +97,11 @@ def guarded(action: Action) -> Any:
     return Depends(Guard(action))
 
 
+def anew(request: Request, caller: Caller) -> Caller:
+    """Who asks by now, of an answer that takes long; `Refused` when they are signed out or shut out meanwhile."""
+    return _caller(request, caller.action)
+
+
 def own_session(request: Request) -> str:
     """The secret of the session that asks; `""` for an API token and for nobody."""
     return "" if "authorization" in request.headers else session_secret(request.headers, request.cookies) or ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from pipeline.clock import Clock
 
@@ -56,6 +57,17 @@ class LoginLimits:
 
 
 def _keys(name: str, address: str) -> list[tuple[tuple[str, str], int]]:
-    by_address = (("address", address), MOST_BY_ADDRESS)
+    by_address = (("address", _place(address)), MOST_BY_ADDRESS)
     by_account = (("account", name[:_NAME_CHARACTERS]), MOST_BY_ACCOUNT)
     return [by_address, by_account] if name else [by_address]
+
+
+def _place(address: str) -> str:
+    """Of IPv6 the network of 64 bits: whoever has one has all of its addresses (RFC 4291, 2.5.4)."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address) or parsed.ipv4_mapped:
+        return address
+    return str(IPv6Address(int(parsed) >> 64 << 64))

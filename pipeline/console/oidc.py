@@ -97,11 +97,16 @@ class IdentityProvider:
         address = httpx.URL(self._about().authorization_endpoint).copy_merge_params(asked)
         return Begun(str(address), f"{secret}.{quote(next_path, safe='')}")
 
-    def finish(self, query: Mapping[str, str], cookie: str) -> tuple[Identity, str]:
-        """Who came back, and where they wanted to go; `Refused` (403) when this is not a sign-in that they began."""
-        secret, _, next_path = cookie.partition(".")
+    def check_begun(self, query: Mapping[str, str], cookie: str) -> None:
+        """`Refused` (403) for a sign-in that was not begun in this browser; the provider is not asked."""
+        secret = cookie.partition(".")[0]
         if not secret or not hmac.compare_digest(_derived(secret, "state").encode(), query.get("state", "").encode()):
             raise Refused(403, "this sign-in was begun in another browser, or too long ago; begin again")
+
+    def finish(self, query: Mapping[str, str], cookie: str) -> tuple[Identity, str]:
+        """Who came back, and where they wanted to go; `Refused` (403) when this is not a sign-in that they began."""
+        self.check_begun(query, cookie)
+        secret, _, next_path = cookie.partition(".")
         about = self._about()
         if query.get("iss", about.issuer) != about.issuer:  # RFC 9207
             raise Refused(403, "another identity provider answered than was asked; begin again")

@@ -129,7 +129,7 @@ class Budgets(Answer):
     """The most seconds first."""
 
     items: tuple[SpentView, ...]
-    searches: SpentView | None = None
+    searches: SpentView
     """What looking at the results of searches took of models since this console began."""
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-import cv2
-import numpy as np
-
 from pipeline.clock import Clock
 from pipeline.contracts.assessment import ImagePart, Prompt, TextPart, Verdict, VisionLanguageModel
 from pipeline.contracts.picture_check import PictureCheck
@@ -19,7 +16,7 @@ from pipeline.errors import ConfigError, SightlineError
 from pipeline.jpeg import decode, encode_pixels
 from pipeline.reasoning.breaker import CircuitBreaker
 from pipeline.reasoning.meter import MeteredModel, metering
-from pipeline.reasoning.pictures import JPEG_QUALITY
+from pipeline.reasoning.pictures import JPEG_QUALITY, fitted
 from pipeline.reasoning.prompt import quote
 from pipeline.reasoning.retry import retry
 from pipeline.reasoning.verdict import decide
@@ -82,13 +79,8 @@ class ModelChecks:
     def _small(self, picture: bytes) -> bytes:
         """As large as pictures are sent; `InvalidMessage` for what is no JPEG."""
         pixels = decode(picture)
-        height, width = pixels.shape[:2]
-        scale = self._settings.max_side_px / max(height, width)
-        if scale >= 1:
-            return picture
-        size = max(round(width * scale), 1), max(round(height * scale), 1)
-        smaller = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return encode_pixels(smaller, JPEG_QUALITY)
+        smaller = fitted(pixels, self._settings.max_side_px)
+        return picture if smaller is pixels else encode_pixels(smaller, JPEG_QUALITY)
 
 
 def _version() -> str:

@@ -72,6 +72,16 @@ def mark_alike(pictures: Sequence[Picture], below: float) -> list[Picture]:
     return marked
 
 
+def fitted(pixels: Image, max_side_px: int) -> Image:
+    """Smaller, if a side is longer than that."""
+    height, width = pixels.shape[:2]
+    scale = max_side_px / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def _thumbnail(jpeg: bytes) -> NDArray[np.float32]:
     grey = cv2.cvtColor(decode(jpeg), cv2.COLOR_RGB2GRAY)
     return cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -82,11 +92,7 @@ def _prepare(jpeg: bytes, zone: Polygon | None, max_side_px: int) -> bytes | Non
         pixels = decode(jpeg)
     except InvalidMessage:
         return None
-    height, width = pixels.shape[:2]
-    scale = max_side_px / max(height, width)
-    if scale < 1:
-        size = max(round(width * scale), 1), max(round(height * scale), 1)
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    pixels = fitted(pixels, max_side_px)
     if zone is not None:
         _outline(pixels, zone)
     return encode_pixels(pixels, JPEG_QUALITY)

@@ -23,6 +23,13 @@ def test_a_built_in_model_has_its_version_and_its_card() -> None:
     assert "demonstrators" in card.text
 
 
+def test_what_has_no_built_in_model_is_named_without_a_version() -> None:
+    """The run refuses such a site; a console beside its data shows it."""
+    text = "{models: {faces: builtin}, cameras: [{id: yard, url: 'synthetic:yard'}]}"
+    told = {card.use: card for card in model_cards(parse_site(text, "site.yaml", {}))}
+    assert (told["faces"].name, told["faces"].version, told["faces"].text) == ("builtin", "", "")
+
+
 def test_models_that_are_not_named_are_not_told() -> None:
     """What watches for motion needs no model, and is what finds things all the same."""
     assert [(card.use, card.name, card.text) for card in model_cards(site())] == [("detector", "motion", "")]

@@ -65,6 +65,14 @@ def test_words_that_no_encoder_can_score_are_remarked_on(desk: FileDesk) -> None
     assert not desk.remarks(SITE)
 
 
+def test_remarks_show_no_secret(desk: FileDesk) -> None:
+    """Should the words that are remarked on come from one."""
+    rule = "  - id: strange\n    when: somebody crosses the ${CAMERA_PASSWORD} line"
+    remarks = desk.remarks(SITE.replace("rules:", f"models: {{encoder: builtin}}\nrules:\n{rule}"))
+    assert "${CAMERA_PASSWORD}" in str(remarks)
+    assert "not-to-be-shown" not in str(remarks)
+
+
 def test_a_saved_text_is_the_file_and_its_rights_stay(desk: FileDesk, path: Path) -> None:
     """To the letter, Windows' line ends among them; nothing else is left in the folder."""
     text = SITE.replace("\n", "\r\n")

@@ -29,6 +29,15 @@ def test_an_address_waits_whatever_names_it_tries() -> None:
     assert limits.wait_seconds("anna", "10.0.0.2") == 0
 
 
+def test_a_network_of_ipv6_addresses_is_one() -> None:
+    """Whoever has one address of it has them all."""
+    limits = LoginLimits(ManualClock())
+    for number in range(MOST_BY_ADDRESS):
+        limits.failed(f"user{number}", f"2001:db8:1:2::{number:x}")
+    assert limits.wait_seconds("anna", "2001:db8:1:2:ffff::1") == WINDOW_SECONDS
+    assert limits.wait_seconds("anna", "2001:db8:1:3::1") == 0
+
+
 def test_a_right_one_frees_the_account_but_not_the_address() -> None:
     """Who has an account cannot use it to go on guessing at others."""
     limits = LoginLimits(ManualClock())

@@ -95,7 +95,14 @@ def _placement() -> dict[str, Schema]:
 
 def _console() -> Schema:
     host = _text_of("^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")
-    ingress = _closed(enabled=_SWITCH, className=_NAME_IF_ANY, host=host, tlsSecret=_NAME_IF_ANY, annotations=_LABELS)
+    ingress = _closed(
+        enabled=_SWITCH,
+        className=_NAME_IF_ANY,
+        host=host,
+        tlsSecret=_NAME_IF_ANY,
+        annotations=_LABELS,
+        trustedProxies=_list(_text_of("^[0-9a-fA-F.:]+(/[0-9]{1,3})?$")),
+    )
     return _closed(enabled=_SWITCH, port=_PORT, cpu=_CPU, memory=_QUANTITY, ingress=ingress, **_placement())
 
 

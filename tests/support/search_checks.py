@@ -19,6 +19,8 @@ from pipeline.contracts.picture_check import PictureCheck
 
 USAGE = Usage(calls=1, pictures=1, input_tokens=405, output_tokens=1, seconds=0.2)
 _ALIKE = 0.9
+_LOOK_SECONDS = 0.15
+"""So that a page shows its looks one after the other."""
 
 
 @dataclass
@@ -40,12 +42,11 @@ class ScriptedChecks:
 class WitnessChecks:
     """`PictureChecks` over kept pictures: of words by what the detector saw in them, of an example by their colours."""
 
-    def __init__(self, stores: Stores, seconds: float = 0.15) -> None:
+    def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._seconds = seconds
 
     def check(self, picture: bytes, words: str, example: bytes | None = None) -> PictureCheck:
-        time.sleep(self._seconds)
+        time.sleep(_LOOK_SECONDS)
         yes = self._shows(picture, words) if example is None else _alike(picture, example)
         verdict = Verdict.UNVERIFIED if yes is None else Verdict.CONFIRMED if yes else Verdict.REJECTED
         probability = {Verdict.CONFIRMED: 0.93, Verdict.REJECTED: 0.06, Verdict.UNVERIFIED: 0.41}[verdict]

@@ -257,8 +257,8 @@ def _runs(nears: Sequence[Near]) -> list[int]:
     return [near.cell for near in nears if near.cell - 1 not in taken]
 
 
-def _times(window: Window, start: datetime, end: datetime, form: str = "%H:%M:%S") -> str:
-    return f"{window.clock(start, form)}\N{EN DASH}{window.clock(end, form)}"
+def _times(window: Window, start: datetime, end: datetime) -> str:
+    return f"{window.clock(start)}\N{EN DASH}{window.clock(end)}"
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

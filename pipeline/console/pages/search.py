@@ -32,6 +32,7 @@ from pipeline.console.routes.moments import (
     moments_by_words,
     place,
 )
+from pipeline.console.routes.rules import rules_of
 from pipeline.console.routes.searching import search_incidents
 from pipeline.console.routes.verifying import MOST_RESULTS
 from pipeline.errors import ConfigError, TransientError
@@ -209,6 +210,6 @@ def _offered(asker: Asker) -> dict[str, Any]:
     if site is None:
         return {"zones": [], "labels": sorted(_USUAL_THINGS)}
     seen = [camera for name in asker.known_cameras() if (camera := site.camera(name)) is not None]
-    named = {name for rule in site.all_rules if rule.track for name in rule.track.object}
+    named = {name for view in rules_of(asker) if view.rule.track for name in view.rule.track.object}
     zones = sorted({zone for camera in seen for zone in camera.zones})
     return {"zones": zones, "labels": sorted(named - {"any"} | _USUAL_THINGS)}

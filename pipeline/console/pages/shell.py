@@ -86,7 +86,6 @@ def _rendered(
         "language": language,
         "languages": languages(),
         "theme": theme if theme in _THEMES else "system",
-        "themes": _THEMES,
         "path": request.scope["path"],
         "navigation": _offered(caller),
         "zone": archive.zone,

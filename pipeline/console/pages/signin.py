@@ -56,8 +56,10 @@ def come_back(request: Request, caller: Anybody) -> Response:
     book = caller.book
     answer: Response
     try:
+        provider, cookie = _provider(request), request.cookies.get(name, "")
+        provider.check_begun(request.query_params, cookie)  # not counted: any site's page could send people here
         with book.proving(caller.address):
-            identity, place = _provider(request).finish(request.query_params, request.cookies.get(name, ""))
+            identity, place = provider.finish(request.query_params, cookie)
             opened = book.enter(identity, caller.address)
     except SightlineError as error:
         answer = _shown(request, caller, own_path(""), error)

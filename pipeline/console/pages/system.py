@@ -106,7 +106,7 @@ def _newest_frame_at(camera: CameraView) -> datetime | None:
 
 
 def _spent(asker: Asker, checking: Shared, by: By, days: int) -> dict[str, Any]:
-    told = system.budgets(asker, by, f"{days} days ago", "now", checking)
+    told = system.budgets(asker, checking, by, f"{days} days ago")
     return {"spent": told.items, "searches": told.searches, "total": _total(told.items), "by": by, "days": days}
 
 

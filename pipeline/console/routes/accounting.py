@@ -75,7 +75,7 @@ def why(
     minutes: Annotated[int, Query(ge=1, le=_MOST_MINUTES, description="How much time around it.")] = 1,
 ) -> WhyView:
     """Why there was an alert, or why there was none: a sentence for each rule, then every gate with its numbers."""
-    told = asker.host.why(asker.camera(camera), rule or None, asker.moment(at), 60.0 * minutes)
+    told = asker.host.why(asker.camera(camera), asker.rule(rule) or None, asker.moment(at), 60.0 * minutes)
     return WhyView(
         camera=told["camera"],
         start=told["start"],

@@ -63,6 +63,16 @@ class Asker:
             raise self.missing(f"there is no camera {camera_id!r}")
         return camera_id
 
+    def rule(self, rule_id: str) -> str:
+        """The rule's id; one that looks at none of the cameras they may know of is one that is not there."""
+        site = self.host.site()
+        if not rule_id or site is None or self.sees_every_camera:
+            return rule_id
+        rule = site.rule(rule_id)
+        if rule is None or not any(self.caller.may(each.id) and each.matches(rule.cameras) for each in site.cameras):
+            raise self.missing(f"there is no rule {rule_id!r}")
+        return rule_id
+
     def incident(self, incident_id: str, target: str = "") -> Incident:
         """One they may do this with, by its whole id; `target` is what the audit log says of it."""
         found = self.host.archive().incidents.get(incident_id)

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pipeline.console.events import ChangeFeed
+from pipeline.console.guard import Caller, anew
 from pipeline.console.models import changed_of
 from pipeline.console.problems import responses
 from pipeline.console.roles import Action
 from pipeline.console.routes.asked import Asker, asking
 from pipeline.console.streams import event, streamed
+from pipeline.errors import SightlineError
 
 router = APIRouter(tags=["live"])
 _LONGEST_SECONDS = 900.0
 """Then the client comes again by itself, and is asked anew who it is."""
+_ANEW_SECONDS = 2.0
+"""So long it is believed who follows and what they may: changes come in bursts, and to a hundred at once."""
 
 
 @router.get(
@@ -37,12 +42,20 @@ def events(
     `reset`: too much was missed; load everything again.
     """
     feed: ChangeFeed = request.app.state.feed
-    return streamed(_told(feed, asker, last_event_id or after))
+    return streamed(_told(feed, request, asker.caller, last_event_id or after))
 
 
-async def _told(feed: ChangeFeed, asker: Asker, last_id: str) -> AsyncIterator[ServerSentEvent]:
+async def _told(feed: ChangeFeed, request: Request, caller: Caller, last_id: str) -> AsyncIterator[ServerSentEvent]:
+    clock = caller.book.clock
+    asked_at = clock.monotonic()
     async for each in feed.follow(last_id, _LONGEST_SECONDS):
+        if clock.monotonic() - asked_at >= _ANEW_SECONDS:
+            try:
+                caller = await run_sync(anew, request, caller)
+            except SightlineError:
+                return  # signed out or shut out meanwhile, or the database is away: whoever comes again is asked
+            asked_at = clock.monotonic()
         if each.change is None:
             yield event("reset", {}, each.id)
-        elif asker.caller.may(each.change.incident.camera_id):
+        elif caller.may(each.change.incident.camera_id):
             yield event("change", changed_of(each.change).model_dump_json(), each.id)

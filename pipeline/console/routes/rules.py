@@ -52,7 +52,14 @@ def rules_of(asker: Asker) -> tuple[RuleView, ...]:
         RuleView(rule=rule, cameras=tuple(camera.id for camera in cameras if camera.matches(rule.cameras)))
         for rule in (site.all_rules if site else ())
     ]
-    return tuple(each for each in told if each.cameras)
+    return tuple(each if asker.sees_every_camera else _without_others(each) for each in told if each.cameras)
+
+
+def _without_others(view: RuleView) -> RuleView:
+    """What a rule itself says of its cameras may name others than those that one may know of."""
+    if not view.rule.cameras:
+        return view
+    return view.model_copy(update={"rule": view.rule.model_copy(update={"cameras": view.cameras})})
 
 
 @router.put("/rules/{rule_id}", responses=responses(404, 409, 501, 503))

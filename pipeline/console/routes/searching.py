@@ -45,7 +45,7 @@ def search_incidents(
         raise ConfigError(f"expected at most {MAX_CHARACTERS} characters to look for, got {len(text):,}")
     statuses = () if status == "any" else (IncidentStatus(status),)
     asked = Asked(where.camera_names, where.start, where.end)
-    there = incidents_in(archive, asked, "", check_rule(archive, rule), statuses, where.camera_ids)
+    there = incidents_in(archive, asked, "", check_rule(archive, asker.rule(rule)), statuses, where.camera_ids)
     there = [one for one in there if any(is_about(one, zone, archive.rules) for zone in where.zones) or not where.zones]
     there = [one for one in there if any(shows(one, label) for label in where.labels) or not where.labels]
     found = matching(there, text)[:limit]

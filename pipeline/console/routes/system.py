@@ -93,14 +93,14 @@ def redrive_letters(asker: Redriver, which: Again) -> LettersSent:
 @router.get("/budgets", responses=responses(503))
 def budgets(
     asker: System,
+    checking: Shared,
     by: Literal["rule", "camera"] = "rule",
     since: TimeQuery = "7 days ago",
     until: TimeQuery = "now",
-    checking: Shared = None,
 ) -> Budgets:
     """What the verdicts on incidents that opened in that while took of models, and beside it what searches took."""
     start, end = asker.span(since, until)
     wanted = IncidentFilter(opened_from=start, opened_before=end, limit=_MOST_INCIDENTS)
     spent = spent_by(by, asker.host.archive().incidents.find(wanted))
-    searches = SpentView.model_validate(asdict(checking.spent)) if checking else None
+    searches = SpentView.model_validate(asdict(checking.spent))
     return Budgets(items=tuple(SpentView.model_validate(asdict(one)) for one in spent), searches=searches)

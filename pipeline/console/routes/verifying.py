@@ -36,7 +36,7 @@ def checking_of(request: HttpRequest) -> Checking:
     return checking
 
 
-Shared = Annotated[Checking | None, Depends(checking_of)]
+Shared = Annotated[Checking, Depends(checking_of)]
 
 
 class FoundPicture(Request):
@@ -66,14 +66,14 @@ class LookedFor(Request):
     responses={200: {"content": {"text/event-stream": {}}}, **responses(404, 501, 503)},
 )
 def verify(
-    request: HttpRequest, asker: Annotated[Asker, asking(Action.SEARCH)], asked: LookedFor
+    request: HttpRequest, asker: Annotated[Asker, asking(Action.SEARCH)], asked: LookedFor, checking: Shared
 ) -> EventSourceResponse:
     """The model's word on each result: events `checked` as they come, `waiting` while alerts come first, then `done`
     with what it took, or `problem`. Closing the connection ends it."""
     results = [_result(asker, each) for each in asked.results]
     checks = needs(asker.host.checks, _NO_MODEL)
     example = _example(asked.example) if asked.example else None
-    looks = checking_of(request).looks(checks, asker.host.archive(), results, asked.words.strip(), example)
+    looks = checking.looks(checks, asker.host.archive(), results, asked.words.strip(), example)
     return told_by(looks, request.url.path)
 
 

@@ -89,6 +89,7 @@ const sightline = (() => {
     else if (!over.open) over.showModal();
   }
 
+  const filled = (words, fields) => words.replace(/\{(\w+)\}/g, (_, name) => fields[name]); // "{done} of {of} clips"
   const refresh = (selector) => document.querySelectorAll(selector).forEach((part) => htmx.trigger(part, "refresh"));
 
   // <button data-api="POST /api/…" data-body='{"json": …}' data-etag data-refresh data-goto data-done data-sure>, or a
@@ -103,7 +104,7 @@ const sightline = (() => {
     element.setAttribute("aria-busy", "true");
     try {
       const answer = await api(method, path, body, { etag });
-      if (done) notice(done, "good");
+      sayOutcome(answer, done);
       form?.reset();
       element.dispatchEvent(new CustomEvent("sl:done", { bubbles: true, detail: answer }));
       if (parts) refresh(parts);
@@ -114,6 +115,13 @@ const sightline = (() => {
     } finally {
       element.removeAttribute("aria-busy");
     }
+  }
+
+  // Of several things that were sent again each may be refused by itself.
+  function sayOutcome(answer, done) {
+    const problems = answer?.items?.map((item) => item.problem).filter(Boolean) ?? [];
+    if (done && problems.length !== answer?.items?.length) notice(done, "good");
+    for (const words of new Set(problems)) notice(words);
   }
 
   function fieldsOf(form) {
@@ -194,5 +202,5 @@ const sightline = (() => {
   document.addEventListener("htmx:sendError", () => notice(document.getElementById("notices").dataset.lost));
   document.addEventListener("DOMContentLoaded", () => "live" in document.body.dataset && live());
 
-  return { api, stream, notice, failed, refresh, now: () => Date.now() + skew };
+  return { api, stream, notice, failed, refresh, filled, now: () => Date.now() + skew };
 })();

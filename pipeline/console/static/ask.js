@@ -106,7 +106,7 @@
     const box = find("question");
     const question = box.value.trim();
     const isLong = question.length > MOST_CHARACTERS;
-    find("ask-wrong").textContent = isLong ? box.dataset.long.replace("{number}", question.length.toLocaleString(document.documentElement.lang)) : "";
+    find("ask-wrong").textContent = isLong ? sightline.filled(box.dataset.long, { number: question.length.toLocaleString(document.documentElement.lang) }) : "";
     if (!question || isLong) return;
     box.value = "";
     ask(question);

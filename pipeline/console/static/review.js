@@ -16,6 +16,7 @@
 
   function reload() {
     waiting.clear();
+    if (one("#list form.htmx-request")) return; // the list comes anew already, by another filter
     htmx.ajax("GET", window.location.href, { source: "#list", target: "#list", select: "#list", swap: "outerHTML" });
     if (one("#incident")) sightline.refresh("#incident");
   }
@@ -31,12 +32,16 @@
     lastFetch = performance.now();
     if (waiting.size > MOST_AT_ONCE) return reload();
     isFetching = true;
-    const query = new URLSearchParams(one("#list").dataset.query);
-    for (const id of waiting) query.append("id", id);
+    const asked = one("#list").dataset.query;
+    const query = new URLSearchParams(asked);
+    const ids = [...waiting];
+    for (const id of ids) query.append("id", id);
     waiting.clear();
     try {
       const response = await fetch(`/review/changed?${query}`, { headers: { "HX-Request": "true" } });
-      if (response.ok) place(await response.text());
+      const html = await response.text();
+      if (one("#list").dataset.query !== asked) ids.forEach((id) => waiting.add(id)); // another filter since
+      else if (response.ok) place(html);
     } catch { /* the header says since when the page is blind; once connected again the list is loaded anew */ }
     isFetching = false;
     fetchChanged();

@@ -13,7 +13,6 @@
 
   const text = () => draft.value.replaceAll("\n", lineEnd);
   const isChanged = () => draft.value !== saved;
-  const said = (words, fields) => words.replace(/\{(\w+)\}/g, (_, name) => fields[name]);
 
   function put(value) {
     draft.value = value.replaceAll("\r\n", "\n");
@@ -41,7 +40,7 @@
 
   function show(problems, remarks) {
     wrongLines = new Set(problems.map((problem) => problem.line));
-    state(problems.length ? said(verdict.dataset.wrong, { number: problems.length }) : verdict.dataset.right, problems.length ? "wrong" : "right");
+    state(problems.length ? sightline.filled(verdict.dataset.wrong, { number: problems.length }) : verdict.dataset.right, problems.length ? "wrong" : "right");
     find("problems").replaceChildren(...problems.map(line), ...remarks.map(line).map(softened));
     draft.setAttribute("aria-invalid", String(problems.length > 0));
     number();
@@ -54,7 +53,7 @@
       const there = document.createElement("button");
       there.type = "button";
       there.className = "button";
-      there.textContent = said(verdict.dataset.line, { number: problem.line });
+      there.textContent = sightline.filled(verdict.dataset.line, { number: problem.line });
       there.addEventListener("click", () => goTo(problem.line));
       item.append(there, " ");
     }
@@ -109,14 +108,16 @@
       listAgain();
     } catch (error) {
       if (error.status !== 409) sightline.failed(error);
-      else {
-        version = (await sightline.api("GET", "/api/v1/site")).version;
-        sightline.notice(save.dataset.conflict);
-        sightline.refresh("#versions");
-        await compare();
-      }
+      else await overtaken().catch(sightline.failed);
     }
     check();
+  }
+
+  async function overtaken() {
+    version = (await sightline.api("GET", "/api/v1/site")).version;
+    sightline.notice(save.dataset.conflict);
+    sightline.refresh("#versions");
+    await compare();
   }
 
   async function compare() {
@@ -134,8 +135,7 @@
 
   async function again() { // what was switched or taken back elsewhere on this page, or by others
     const now = await sightline.api("GET", "/api/v1/site");
-    const isOwn = isChanged();
-    if (isOwn) sightline.notice(save.dataset.elsewhere);
+    if (isChanged()) sightline.notice(save.dataset.elsewhere);
     else {
       version = now.version;
       saved = now.text.replaceAll("\r\n", "\n");
@@ -152,7 +152,7 @@
       progress: (step) => {
         if (!step.of) return;
         Object.assign(progress, { max: step.of, value: step.done });
-        line.textContent = said(line.dataset.clips, step);
+        line.textContent = sightline.filled(line.dataset.clips, step);
       },
       result: (result) => { end = ""; find("trial-result").innerHTML = result.html; }, // made and escaped by the server
       problem: (problem) => { end = [problem.detail || problem.title, ...(problem.errors ?? []).map((each) => each.message)].join(" · "); },

@@ -12,10 +12,9 @@
   let cameras = [], chosen = null, point = 0, size = [1600, 900];
   let waiting = null, owed = null, writing = Promise.resolve(), isDragging = false;
 
-  const said = (words, fields) => words.replace(/\{(\w+)\}/g, (_, name) => fields[name]);
   const clamp = (value) => Math.min(1, Math.max(0, Math.round(value * 1000) / 1000));
   const here = () => cameras.find((each) => each.id === camera.value);
-  const titled = (shape) => (shape.kind === "masks" ? said(panel.dataset.mask, { number: shape.name }) : shape.name);
+  const titled = (shape) => (shape.kind === "masks" ? sightline.filled(panel.dataset.mask, { number: shape.name }) : shape.name);
   const isChosen = (shape) => chosen?.kind === shape.kind && chosen.name === shape.name;
 
   function shapes() {
@@ -61,7 +60,7 @@
 
   function handle([x, y], index, scale) {
     const where = { number: index + 1, name: titled(chosen), x: `${Math.round(x * 100)} %`, y: `${Math.round(y * 100)} %` };
-    const made = element("g", { tabindex: 0, role: "button", "aria-label": said(panel.dataset.point, where), "aria-describedby": "drawing-help" });
+    const made = element("g", { tabindex: 0, role: "button", "aria-label": sightline.filled(panel.dataset.point, where), "aria-describedby": "drawing-help" });
     const at = { cx: x * size[0], cy: y * size[1] };
     made.append(element("circle", { ...at, r: REACH_PX * scale, class: "reach" }), element("circle", { ...at, r: HANDLE_PX * scale, class: "handle" }));
     made.append(element("text", { x: at.cx, y: at.cy, "font-size": 11 * scale, class: "handle-number" }, index + 1));
@@ -82,7 +81,7 @@
     remove.type = "button";
     remove.className = "button";
     remove.textContent = "×";
-    remove.setAttribute("aria-label", said(panel.dataset.remove, { name: titled(shape) }));
+    remove.setAttribute("aria-label", sightline.filled(panel.dataset.remove, { name: titled(shape) }));
     remove.addEventListener("click", () => write({ ...shape, points: [] }));
     item.append(name, remove);
     return item;
@@ -168,7 +167,7 @@
   }
 
   function show() {
-    picture.alt = said(panel.dataset.picture, { camera: camera.value });
+    picture.alt = sightline.filled(panel.dataset.picture, { camera: camera.value });
     picture.src = `/rules/picture/${encodeURIComponent(camera.value)}?at=${Date.now()}`;
     chosen = null;
     draw();

@@ -66,7 +66,7 @@
         seen.yes += data.verdict === "confirmed";
         mark(by.get(data.incident), data, words);
       },
-      done: () => (line.textContent = words.done.replace("{yes}", seen.yes).replace("{all}", seen.all)),
+      done: () => (line.textContent = sightline.filled(words.done, seen)),
       problem: (problem) => (line.textContent = problem.detail || problem.title),
     };
     looking.abort();

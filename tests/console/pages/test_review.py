@@ -54,7 +54,7 @@ def test_what_happened_while_the_page_was_loading_is_not_missed(
         route.continue_()
 
     page.route("**/api/v1/events**", late, times=1)
-    with page.expect_response("**/review/changed?**"):
+    with page.expect_response(lambda answer: bool(happened) and "/review/changed?" in answer.url):
         page.reload()
     expect(page.locator(ROWS).first).to_have_attribute("data-id", happened[0].id)
 

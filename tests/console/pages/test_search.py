@@ -16,8 +16,9 @@ from pipeline.console.pages.search import fused
 from pipeline.contracts.incident import Incident
 from pipeline.contracts.observation import Encoder
 from pipeline.search.query import MomentSearch
+from pipeline.site import parse_site
 from tests.console.routes.test_moments import Colours, kept
-from tests.support.archive import BAG, ENTRY, seconds
+from tests.support.archive import BAG, ENTRY, SITE, seconds
 from tests.support.browser import FindFaults, OpenPage
 from tests.support.console_api import GATE, Desk, desk
 from tests.support.reasoning import jpeg
@@ -53,6 +54,15 @@ def test_what_is_told_and_what_looks_so_is_one_list() -> None:
     hits = fused([row_of(ENTRY), row_of(BAG)], [moment(3, BAG), moment(300), moment(200, GATE)])
     assert [hit.incident and hit.incident.id for hit in hits] == [BAG.id, ENTRY.id, None, GATE.id]
     assert [(hit.is_told, hit.similarity) for hit in hits[:3]] == [(True, 0.5), (True, None), (False, 0.5)]
+
+
+def test_things_to_choose_from_are_those_of_ones_own_rules(tmp_path: Path) -> None:
+    """What rules of other cameras look for is not offered."""
+    text = SITE.replace("{inside:", "{object: lorry, inside:") + "models: {detector: builtin}\n"
+    site = parse_site(text, "site.yaml", {})
+    with desk(tmp_path, site=lambda: site) as made:
+        offered = {who: 'value="lorry"' in made.client(who).get("/search").text for who in ("ada", "yuri", "gus")}
+    assert offered == {"ada": True, "yuri": True, "gus": False}
 
 
 def test_words_find_incidents_and_moments(seen: Desk) -> None:

@@ -114,10 +114,27 @@ def test_a_link_with_somebody_elses_code_signs_nobody_in(made: tuple[Desk, httpx
 def test_whoever_is_refused_too_often_waits(tmp_path: Path) -> None:
     """So nobody has the provider asked again and again."""
     with desk(tmp_path) as console:
+        line = httpx.WSGITransport(app=provider_app())
+        console.app.state.provider = IdentityProvider(oidc_settings(), HTTPS, SystemClock(), line)
+        client = visitor(console)
+
+        def wrong_code() -> int:
+            away = httpx.URL(client.get("/sign-in/oidc").headers["location"])
+            back = client.get("/sign-in/oidc/done", params={"state": away.params["state"], "code": "y"})
+            return back.status_code
+
+        answers = [wrong_code() for _ in range(MOST_BY_ADDRESS + 1)]
+    assert answers == [403] * MOST_BY_ADDRESS + [429]
+
+
+def test_another_sites_page_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Pictures in it could send whoever reads it here, in the name of all behind the same address."""
+    with desk(tmp_path) as console:
         console.app.state.provider = IdentityProvider(oidc_settings(), HTTPS, SystemClock())
         client = visitor(console)
-        answers = [client.get("/sign-in/oidc/done?state=x&code=y").status_code for _ in range(MOST_BY_ADDRESS + 1)]
-    assert answers == [403] * MOST_BY_ADDRESS + [429]
+        answers = {client.get("/sign-in/oidc/done?state=x&code=y").status_code for _ in range(MOST_BY_ADDRESS + 1)}
+        tried = client.post("/api/v1/session", json={"name": "vera", "password": "is not known here"})
+    assert (answers, tried.status_code) == ({403}, 401)
 
 
 def test_a_provider_that_is_away_is_said_on_the_page(tmp_path: Path) -> None:

@@ -90,6 +90,16 @@ def test_what_was_given_up_is_sent_again(open_page: OpenPage) -> None:
 
 
 @pytest.mark.browser
+def test_a_letter_that_cannot_be_sent_is_not_said_to_be_on_its_way(own_console: Console, open_page: OpenPage) -> None:
+    """What was refused is told in the bus's words, once however often."""
+    page = open_page("/system", role="admin", at=own_console)
+    refused = {"items": [{"id": number, "problem": "the topic is gone"} for number in ("0:40", "0:41")]}
+    page.route("**/dead-letters/redrive", lambda route: route.fulfill(json=refused))
+    page.locator("#letters").get_by_role("button", name="Send all again").click()
+    expect(page.locator("#notices p")).to_have_text(["the topic is gone"])
+
+
+@pytest.mark.browser
 def test_an_operator_is_not_offered_what_only_administrators_may(own_console: Console, open_page: OpenPage) -> None:
     """The rows are there, the buttons are not."""
     page = open_page("/system", at=own_console)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_a_translation_fills_in_what_the_message_fills_in(path: Path) -> None:
         catalog = read_po(file)
     wrong = [error for message in catalog for error in message.check(catalog)]
     assert wrong == []
+
+
+@pytest.mark.parametrize("language", [code for code in words.languages() if code != words.ENGLISH])
+def test_a_message_is_translated_in_one_place(language: str) -> None:
+    """All files of a language are one catalog: of two translations a page would show that of another page."""
+    known: Counter[object] = Counter()
+    for path in (words.LOCALES / language).glob("*.po"):
+        with path.open("rb") as file:
+            known.update(message.id for message in read_po(file) if message.id)
+    assert [text for text, number in known.items() if number > 1] == []
 
 
 def test_a_translation_that_no_page_uses_is_taken_out() -> None:

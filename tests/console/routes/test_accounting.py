@@ -51,6 +51,15 @@ def test_near_misses_of_a_year_are_refused(shown: Desk) -> None:
     assert (answer.status_code, answer.json()["detail"]) == (422, "expected 7 days at most between since and until")
 
 
+@pytest.mark.parametrize("rule", ["loitering", "none"])
+def test_rules_of_other_cameras_are_not_there(shown: Desk, rule: str) -> None:
+    """Nor are their names given to whoever asks after any."""
+    answer = shown.client("gus").get(f"/api/v1/why?camera=gate&at=22:14&rule={rule}")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "there is nothing here by that name")
+    assert shown.client("yuri").get("/api/v1/why?camera=yard&at=22:14&rule=loitering").status_code == 200
+    assert shown.client("gus").get("/api/v1/why?camera=gate&at=22:14&rule=camera-health").status_code == 200
+
+
 def test_why_answers_with_sentences_and_gates(shown: Desk) -> None:
     """The same sentences as the command's, with numbers to draw."""
     told = shown.client().get("/api/v1/why?camera=yard&at=22:14").json()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from pipeline.site import parse_site
 from tests.console.routes.test_searching import events
 from tests.support.archive import SITE
-from tests.support.console_api import Desk
+from tests.support.console_api import Desk, desk
 
 
 def tag_of(client: TestClient) -> str:
@@ -25,6 +27,25 @@ def test_rules_are_those_that_look_at_ones_cameras(shown: Desk) -> None:
     assert [each["rule"]["id"] for each in answer.json()["items"]] == ["loitering", "entry", "camera-health"]
     again = shown.client().get("/api/v1/rules", headers={"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
+
+
+def test_a_rule_names_no_cameras_but_ones_own(tmp_path: Path) -> None:
+    """Whatever the site file says that it looks at."""
+    site = parse_site(
+        SITE.replace("cameras: [yard], track: {enters: fence}", "cameras: [yard, gate], track: {count_above: 2}"),
+        "site.yaml",
+        {},
+    )
+    with desk(tmp_path, site=lambda: site) as made:
+        rules = {
+            who: {
+                each["rule"]["id"]: each["rule"]["cameras"]
+                for each in made.client(who).get("/api/v1/rules").json()["items"]
+            }
+            for who in ("ada", "yuri")
+        }
+    assert rules["yuri"] == {"loitering": ["yard"], "entry": ["yard"], "camera-health": []}
+    assert rules["ada"]["entry"] == ["yard", "gate"]
 
 
 def test_a_draft_is_checked_line_by_line(fresh: Desk) -> None:

@@ -47,6 +47,13 @@ def test_a_search_goes_through_ones_own_cameras_alone(shown: Desk) -> None:
     assert client.get("/api/v1/search/incidents?text=gate&camera=gate").json()["items"]
 
 
+@pytest.mark.parametrize("rule", ["loitering", "none"])
+def test_a_search_tells_nothing_of_other_cameras_rules(shown: Desk, rule: str) -> None:
+    """Neither their names nor that there are any."""
+    answer = shown.client("gus").get(f"/api/v1/search/incidents?rule={rule}")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "there is nothing here by that name")
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

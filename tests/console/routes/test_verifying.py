@@ -6,6 +6,7 @@ import base64
 import gc
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.console.checking import MOST_AT_ONCE, Checking, Result
+from pipeline.console.checking import MOST_AT_ONCE, MOST_WAITING, Checking, Result
 from pipeline.console.routes.verifying import MOST_RESULTS
 from pipeline.console.server import ConsoleServer
 from pipeline.contracts.assessment import Verdict
@@ -174,6 +175,26 @@ def test_only_some_searches_are_looked_at_at_once(looked: tuple[Desk, ScriptedCh
         begun()
     open_ones.pop().close()
     assert begun() is not None
+
+
+def test_only_some_searches_wait(looked: tuple[Desk, ScriptedChecks]) -> None:
+    """Those beyond are refused at once: whoever asks for many keeps nobody else's requests waiting."""
+    made, checks = looked
+    checking, results = Checking(room_after_seconds=60.0), [Result(BAG.id, "picture-1", KEY)]
+
+    def looks() -> Generator[Any, None, None]:
+        return checking.looks(checks, made.host.archive(), results, "a bag", None)
+
+    open_ones = [looks() for _ in range(MOST_AT_ONCE)]
+    with ThreadPoolExecutor(MOST_WAITING + 1) as pool:
+        for each in open_ones:
+            next(each)
+        waiting = [pool.submit(list, looks()) for _ in range(MOST_WAITING + 1)]
+        first, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        assert isinstance(next(iter(first)).exception(), Overloaded)
+        for each in open_ones:
+            each.close()
+        assert sum(each.exception() is None for each in waiting) == MOST_WAITING
 
 
 def test_a_search_is_looked_at_for_a_while_only(looked: tuple[Desk, ScriptedChecks]) -> None:
