@@ -54,8 +54,9 @@ rules:
      timing: {{threshold: 0.3, release: 0.15, {timing}}}}}
 channels:
   guards: {{webhook: "{receiver}", allow_private: true}}
-settings: {{drain_for: 120s}}
+settings: {{drain_for: 120s, reasoning: {{max_frames: 16}}}}
 """
+"""All pictures that there are: of more than 8 the ones that tell are sent or not by when the verdict's turn comes."""
 TIMING = "smoothing: 1s, dwell: 1s, gap: 2s"
 
 
