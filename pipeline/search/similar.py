@@ -17,7 +17,9 @@ from pipeline.contracts.vectors import Among, Neighbour, VectorStore
 
 SAME_MOMENT = timedelta(minutes=1)
 _FIRST = 8
-"""Times as many neighbours are looked up as moments are wanted, and if they are too much alike, so many times more."""
+"""Times as many neighbours are looked up as moments are wanted."""
+_AGAIN = 4
+"""So many times more where those are too much alike: of what stood still for minutes all are the same few moments."""
 _MOST = 4_096
 
 
@@ -31,18 +33,18 @@ def similar_moments(
     number = limit * _FIRST
     while True:
         found = store.search(model_id, vector, among, number)
-        moments = _different(found)
-        if len(moments) >= limit or len(found) < number or number >= _MOST:
-            return moments[:limit]
-        number = min(number * _FIRST, _MOST)
+        moments = _different(found, limit)
+        if len(moments) == limit or len(found) < number or number >= _MOST:
+            return moments
+        number = min(number * _AGAIN, _MOST)
 
 
-def _different(neighbours: Iterable[Neighbour]) -> list[Neighbour]:
+def _different(neighbours: Iterable[Neighbour], limit: int) -> list[Neighbour]:
     chosen: list[Neighbour] = []
     for one in neighbours:
         same = next((n for n, other in enumerate(chosen) if _is_same(one, other)), None)
         if same is None:
-            chosen.append(one)
+            chosen += [one] if len(chosen) < limit else []
         elif one.incident_id and not chosen[same].incident_id:
             chosen[same] = replace(chosen[same], incident_id=one.incident_id)
     return chosen
