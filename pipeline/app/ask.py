@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from pipeline.app.lazy import Lazy
 from pipeline.app.stores import Stores
 from pipeline.clock import Clock
 from pipeline.console.host import Why
@@ -31,26 +31,16 @@ class Telling:
     why: Why
 
 
-class LazyWords:
-    """The site's encoder, loaded when a question first needs it."""
+def site_encoder(site: Site | None, settings: Settings) -> Lazy[Encoder | None]:
+    """The site's encoder, warm once a question needs it; None without one. `ConfigError` when it cannot be had."""
 
-    def __init__(self, site: Site | None, settings: Settings) -> None:
-        self._encoder: Encoder | None = load_encoder(site.models.encoder, settings.perception) if site else None
-        self._is_warm = False
-        self._lock = threading.Lock()
+    def load() -> Encoder | None:
+        encoder = load_encoder(site.models.encoder, settings.perception) if site else None
+        if encoder is not None:
+            encoder.warm_up()
+        return encoder
 
-    def __call__(self) -> Encoder | None:
-        """The encoder, warm; None without one. `ConfigError` when it cannot be had. Any thread."""
-        with self._lock:
-            if self._encoder is not None and not self._is_warm:
-                self._encoder.warm_up()
-                self._is_warm = True
-        return self._encoder
-
-    def close(self) -> None:
-        """Free it; may be called twice."""
-        if self._encoder is not None:
-            self._encoder.close()
+    return Lazy(load)
 
 
 def make_archive(

@@ -6,11 +6,11 @@ fill the GPU that the first one needs. Only behind a server, or built in, is it 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
-from pipeline.app.ask import LazyWords, load_chat
-from pipeline.app.replay import LazyJudge
+from pipeline.app.ask import load_chat, site_encoder
+from pipeline.app.lazy import Lazy
+from pipeline.app.replay import site_judge
 from pipeline.contracts.assessment import VisionLanguageModel
 from pipeline.contracts.chat import ChatModel, Message, Tool
 from pipeline.contracts.observation import Encoder
@@ -34,8 +34,8 @@ class SiteModels:
         self.judges = models.vlm != NO_MODEL and all(
             runtime is not None or _is_anywhere(each) for each in (models.vlm, models.strong_vlm)
         )
-        self._words = LazyWords(site, settings)
-        self._judge = LazyJudge(site, settings.reasoning)
+        self._words = site_encoder(site, settings)
+        self._judge = site_judge(site, settings.reasoning)
         self._runtime = runtime
         self.chat: LazyChat | None = None
         """None also for the built-in model, which knows nothing but alarms."""
@@ -71,27 +71,17 @@ class LazyChat:
 
     def __init__(self, model_id: str, load: Callable[[], ChatModel]) -> None:
         self.model_id = model_id
-        self._load = load
-        self._lock = threading.Lock()
-        self._model: ChatModel | None = None
+        self._model = Lazy(load)
 
     def chat(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Message:
         """The assistant's next turn."""
-        return self._loaded().chat(messages, tools)
+        model = self._model()
+        self.model_id = model.model_id
+        return model.chat(messages, tools)
 
     def close(self) -> None:
         """Free the model; may be called twice."""
-        with self._lock:
-            model, self._model = self._model, None
-        if model is not None:
-            model.close()
-
-    def _loaded(self) -> ChatModel:
-        with self._lock:
-            if self._model is None:
-                self._model = self._load()
-                self.model_id = self._model.model_id
-            return self._model
+        self._model.close()
 
 
 class _Borrowed(StepsChat):

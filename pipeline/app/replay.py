@@ -7,11 +7,11 @@ and policy are the site file's of today.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.app.lazy import Lazy
 from pipeline.app.stores import Stores
 from pipeline.clock import Clock
 from pipeline.contracts.assessment import Assessment, VerificationRequest, VisionLanguageModel
@@ -68,41 +68,22 @@ class Replay:
         }
 
 
-class LazyJudge:
-    """The model that judges for a site, loaded when it is first needed. Thread-safe."""
+def site_judge(site: Site, settings: ReasoningSettings, spec: str | None = None) -> Lazy[VisionLanguageModel]:
+    """The model that judges for a site, warm once it is needed; `spec` names another, as `models.vlm` would.
 
-    def __init__(self, site: Site, settings: ReasoningSettings, spec: str | None = None) -> None:
-        """`spec` names another model than the site does, as `models.vlm` would."""
-        self._site = site
-        self._settings = settings
-        self._spec = spec
-        self._lock = threading.Lock()
-        self._judge: VisionLanguageModel | None = None
+    `ConfigError` when there is none or it cannot be had, `TransientError` when its server is away.
+    """
 
-    def __call__(self) -> VisionLanguageModel:
-        """Warm; `ConfigError` when there is none or it cannot be had, `TransientError` when its server is away."""
-        with self._lock:
-            if self._judge is None:
-                judge = self._loaded()
-                judge.warm_up()
-                self._judge = judge
-            return self._judge
-
-    def close(self) -> None:
-        """Free it; may be called twice."""
-        with self._lock:
-            judge, self._judge = self._judge, None
-        if judge is not None:
-            judge.close()
-
-    def _loaded(self) -> VisionLanguageModel:
-        key = self._site.models.vlm_api_key
+    def load() -> VisionLanguageModel:
+        key = site.models.vlm_api_key
         secret = key.get_secret_value() if key else None
-        spec, settings = self._spec, self._settings
-        judge = load_model(spec, settings, api_key=secret) if spec else load_judge(self._site.models, settings)
+        judge = load_model(spec, settings, api_key=secret) if spec else load_judge(site.models, settings)
         if judge is None:
             raise ConfigError("no model judges: name one in the site file (models.vlm) or with --model")
+        judge.warm_up()
         return judge
+
+    return Lazy(load)
 
 
 def judge_again(

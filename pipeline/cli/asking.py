@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from pipeline.app.ask import LazyWords, Telling, make_archive
+from pipeline.app.ask import Telling, make_archive, site_encoder
 from pipeline.app.stores import Stores
 from pipeline.cli.configuration import kept_data, settings_for
 from pipeline.cli.coverage import unwatched
@@ -42,7 +42,7 @@ def opened_archive(data_dir: Path | None, site_path: Path | None) -> Iterator[Op
     clock = SystemClock()
     site = load_site(site_path) if site_path else None
     settings = settings_for(site, data_dir=data_dir)
-    words = LazyWords(site, settings)
+    words = site_encoder(site, settings)
     try:
         with kept_data(data_dir, site_path) as (stores, zone):
             told = telling(stores, site_path, zone, clock)

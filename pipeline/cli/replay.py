@@ -49,13 +49,13 @@ def replay(
       sightline incidents replay 3f2a --site site.yaml
       sightline incidents replay 3f2a --site site.yaml --model openai:http://gpu:8000/v1#Qwen/Qwen3-VL-32B-Instruct
     """
-    from pipeline.app.replay import LazyJudge, judge_again
+    from pipeline.app.replay import judge_again, site_judge
 
     if site is None:
         raise ConfigError("replay needs --site SITE.YAML: the rule and the model stand there")
     known = load_site(site)
     settings = settings_for(known, data_dir=data_dir).reasoning
-    judge = LazyJudge(known, settings, model)
+    judge = site_judge(known, settings, model)
     with kept_data(data_dir, site) as (stores, _), closing(judge):
         replayed = judge_again(stores, find_incident(stores, incident_id), known, settings, judge, SystemClock())
     if save is not None:

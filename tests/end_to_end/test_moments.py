@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.ask import LazyWords
+from pipeline.app.ask import site_encoder
 from pipeline.contracts.vectors import Among
 from pipeline.search.query import MomentSearch
 from tests.support.cli import write_video
@@ -29,7 +29,7 @@ def test_a_run_keeps_what_it_saw(tmp_path: Path) -> None:
     video = write_video(tmp_path / "walk.mp4")
     site = site_of(SITE.format(encoder=tmp_path / "clip", video=video, enabled="true"))
     run_site(site, tmp_path / "data")
-    words, stores = LazyWords(site, settings_of(site, tmp_path / "data")), stores_of(site, tmp_path / "data")
+    words, stores = site_encoder(site, settings_of(site, tmp_path / "data")), stores_of(site, tmp_path / "data")
     found = MomentSearch(stores.vectors, words).by_words("a person", Among(camera_ids=("hall",)), 5)
     assert [one.camera_id for one in found] == ["hall"]
     now, hour = datetime.now(UTC), timedelta(hours=1)
