@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from pipeline.models.training.plan import TrainingPlan
 
-Stage = Literal["vision", "clip"]
+Stage = Literal["vision", "rules", "clip"]
 Size = Literal["nano", "tiny"]
 _TIME_TO_SPARE = 1.5
 """A plan in minutes is a number of steps; a slow machine stops after so many times the minutes, to be resumed."""
@@ -25,7 +25,9 @@ _NOT_PARTS = frozenset({"seconds", "step", "steps", "rate", "loss", "held_out"})
 
 def train(
     folder: Annotated[Path, typer.Option("--out", "--data-dir", metavar="DIR", help="Weights, log and card go here.")],
-    stage: Annotated[Stage, typer.Option(help="vision: pictures and words; clip: verdicts and reports.")] = "vision",
+    stage: Annotated[
+        Stage, typer.Option(help="vision: what pictures show; rules: what words ask; clip: verdicts and reports.")
+    ] = "vision",
     size: Annotated[Size, typer.Option(help="nano is what ships; tiny is for tests.")] = "nano",
     minutes: Annotated[float | None, typer.Option(min=0.1, help="About how long, on two cores of a server.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Exactly how many steps; instead of --minutes.")] = None,

@@ -1,13 +1,14 @@
 """The parts of what a rule can ask, as far as the clip model was taught: who, doing what, where, how many.
 
-A rule's words are first read as these parts, then compared with what is seen: that is learned from far fewer clips
-than the whole sentence would need. The lists are those of `pipeline.scenes.claims`; "" is none.
+A rule's words are first read as these parts (`rule_reader`), and the clip is judged by them alone: what a wording
+means is learned from text without a picture, what a part looks like from clips without a wording. The lists are
+those of `pipeline.scenes.claims`, and `unknown` for what no scene can show; "" is none.
 """
 
 from __future__ import annotations
 
 CLAIM_PARTS: dict[str, tuple[str, ...]] = {
-    "kind": ("does", "nobody", "crosses", "follows", "state"),
+    "kind": ("does", "nobody", "crosses", "follows", "state", "unknown"),
     "label": (
         "", "person", "vehicle", "animal", "bag", "car", "truck", "motorcycle", "bicycle", "dog", "cat", "bird",
         "backpack", "suitcase", "handbag", "smoke",
@@ -22,5 +23,5 @@ CLAIM_PARTS: dict[str, tuple[str, ...]] = {
     "count": ("1", "2", "3", "4", "5", "6"),
 }  # fmt: skip
 """Part to what it can be."""
-NUM_PARTS = len(CLAIM_PARTS)
-NUM_PART_SCORES = sum(map(len, CLAIM_PARTS.values()))
+PART_SIZES = [len(choices) for choices in CLAIM_PARTS.values()]
+NUM_PART_SCORES = sum(PART_SIZES)

@@ -7,28 +7,24 @@ pictures without content) is `cannot tell`. Runs on the CPU; several threads may
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
 from pipeline.models.clip import CANNOT_TELL, Clip, Verdict3, kept_frames
 from pipeline.models.clip_eyes import batch_of, look_at
-from pipeline.models.clip_network import ClipNetwork, RuleBatch, Seen
+from pipeline.models.clip_network import ClipNetwork, Seen
 from pipeline.models.decoder import ReportDecoder
 from pipeline.models.encoder import VisionText, load_vision_text
 from pipeline.models.pixels import as_rgb
 from pipeline.models.report_language import LANGUAGE_VERSION, Present, decode
 from pipeline.models.report_words import as_report
-from pipeline.models.rule_numbers import number_rows
-from pipeline.models.text import WordTable
-from pipeline.models.tokens import PieceReader
+from pipeline.models.rule_reader import RuleReader, load_rule_reader
 from pipeline.models.trunk import Size
-from pipeline.models.weights import CLIP, SHIPPED, Words, clip_version, read_weights, read_words
+from pipeline.models.weights import CLIP, SHIPPED, clip_version, read_weights
 
 _LEAST_CONTRAST = 4.0
 """Standard deviation of grey levels over a picture under which nothing can be made out: noise on black has two."""
@@ -37,17 +33,20 @@ _LEAST_CONTRAST = 4.0
 class ClipNetworks(nn.Module):
     """Everything that `sightline train --stage clip` trains."""
 
-    def __init__(self, size: Size, words: Words) -> None:
+    def __init__(self, size: Size) -> None:
         super().__init__()
-        self.network = ClipNetwork(size, WordTable(words.vectors, words.scale))
+        self.network = ClipNetwork(size)
         self.decoder = ReportDecoder(size.width)
 
 
 class ClipModel:
-    """The networks, loaded, over the image model."""
+    """The networks, loaded, over the image model and the reader of rules."""
 
-    def __init__(self, networks: ClipNetworks, eyes: VisionText, *, temperature: float = 1.0, version: str) -> None:
+    def __init__(
+        self, networks: ClipNetworks, eyes: VisionText, reader: RuleReader, *, temperature: float = 1.0, version: str
+    ) -> None:
         self.eyes = eyes
+        self.reader = reader
         self.version = version
         self.networks = networks.eval()
         self._temperature = temperature
@@ -56,7 +55,7 @@ class ClipModel:
         """Whether the clip shows what its rule says."""
         if not clip.rule.strip() or not _can_be_seen(clip):
             return CANNOT_TELL
-        logits, _, _ = self._read(clip)
+        logits, _, _ = self._judged(clip)
         yes, no, cannot_tell = (logits[0] / self._temperature).softmax(-1).tolist()
         return Verdict3(yes, no, cannot_tell)
 
@@ -68,26 +67,19 @@ class ClipModel:
         """
         if not clip.frames:
             raise ValueError("a report needs at least one frame")
-        _, about, kept = self._read(clip)
+        _, about, kept = self._judged(clip)
         present = Present(tuple(len(frame.regions) for frame in kept.frames), kept.zone is not None)
         plan = decode(self.networks.decoder.write(about, present))
         numbers = [index + 1 for index in kept_frames(len(clip.frames))]
         return as_report(plan, kept, numbers, language or clip.language)
 
     @torch.inference_mode()
-    def _read(self, clip: Clip) -> tuple[Tensor, Seen, Clip]:
+    def _judged(self, clip: Clip) -> tuple[Tensor, Seen, Clip]:
         kept, arrays = look_at(clip, self.eyes.model)
         network = self.networks.network
         seen = network.see(batch_of([arrays]))
-        logits, _, about = network.read(seen, rule_batch(self.eyes.reader, [clip.rule]))
+        logits, about = network.judged(seen, self.reader.read([clip.rule]))
         return logits.float(), about, kept
-
-
-def rule_batch(reader: PieceReader, rules: Sequence[str]) -> RuleBatch:
-    """Rules' words as the network takes them."""
-    pieces = reader.read(rules)
-    numbers = np.stack([number_rows(rule) for rule in rules])
-    return RuleBatch(torch.from_numpy(pieces.ids), torch.from_numpy(pieces.is_piece), torch.from_numpy(numbers))
 
 
 def load_clip_model(*, threads: int | None = None, folder: Path = SHIPPED, words: Path = SHIPPED) -> ClipModel:
@@ -110,13 +102,14 @@ def load_clip_model(*, threads: int | None = None, folder: Path = SHIPPED, words
         )
     if stored.facts.get("language") != LANGUAGE_VERSION:
         raise ConfigError(f"the clip model at {folder} writes another report language: train it again")
-    networks = ClipNetworks(eyes.model.size, read_words(words))
+    networks = ClipNetworks(eyes.model.size)
     try:
         networks.load_state_dict({name: torch.from_numpy(value).float() for name, value in stored.tensors.items()})
     except RuntimeError as error:  # torch's words for other names and shapes
         raise ConfigError(f"the clip model at {folder} cannot be used: {error}") from error
     temperature = float(stored.facts.get("temperature", 1.0))
-    return ClipModel(networks, eyes, temperature=temperature, version=clip_version(folder))
+    reader = load_rule_reader(folder=folder, words=words)
+    return ClipModel(networks, eyes, reader, temperature=temperature, version=clip_version(folder))
 
 
 def _can_be_seen(clip: Clip) -> bool:

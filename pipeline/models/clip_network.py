@@ -1,40 +1,40 @@
-"""The network that judges a clip: what is seen, then the rule's words beside it.
+"""The network that judges a clip: what is seen, then what the rule asks beside it.
 
     frames, regions, facts ─► seeing (3 layers) ─► what happens (one logit a situation)
                                    │ tokens
-    the rule's words ─► text (2) ──┴► reading (3 layers) ─► yes / no / cannot tell
+    the rule's parts ──────────────┴► judging (3 layers) ─► yes / no / cannot tell
                                    └► decoder (`decoder.py`): the report
 
-A rule is read as its parts first (`claim_parts`); then its words look at the clip's tokens, layer by layer.
-Pictures come in as features of the frozen trunk, so that this is trained without looking at a pixel again. A clip
-is seen once and asked many rules.
+A rule comes in as its parts (`claim_parts`, read by `rule_reader`), never as words: they look at the clip's tokens,
+layer by layer. Pictures come in as features of the frozen trunk, so that this is trained without looking at a pixel
+again. A clip is seen once and asked many rules.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.claim_parts import CLAIM_PARTS, NUM_PART_SCORES
+from pipeline.models.claim_parts import PART_SIZES
 from pipeline.models.clip import MAX_FRAMES, MAX_REGIONS, MAX_SLOTS
 from pipeline.models.clip_numbers import NUM_CLIP_NUMBERS, NUM_FRAME_NUMBERS, NUM_LABELS, NUM_REGION_NUMBERS
 from pipeline.models.facts import FACT_KINDS, NUM_FACT_NUMBERS
 from pipeline.models.regions import ACTIONS, CARRIED, LABELS, POSES
 from pipeline.models.report_language import SITUATIONS
-from pipeline.models.rule_numbers import NUM_COLUMNS
-from pipeline.models.text import TextEncoder, WordTable
 from pipeline.models.trunk import Size
 
 SEEING_LAYERS = 3
-READING_LAYERS = 3
+JUDGING_LAYERS = 3
 DROPOUT = 0.05
 NUM_VERDICTS = 3
 """yes, no, cannot tell: in the order of `Verdict3`."""
 _HEAD_WIDTH = 32
 NUM_HEAD_SCORES = len(LABELS) + len(POSES) + len(ACTIONS) + len(CARRIED)
 NUM_GRID_SCORES = 2 * len(LABELS)
+_LONGEST_LOG = math.log1p(3600.0)
 
 
 def region_width(size: Size) -> int:
@@ -114,7 +114,7 @@ class Seen:
 class ClipNetwork(nn.Module):
     """Everything but the decoder."""
 
-    def __init__(self, size: Size, words: WordTable) -> None:
+    def __init__(self, size: Size) -> None:
         super().__init__()
         width = size.width
         self.size = size
@@ -124,7 +124,8 @@ class ClipNetwork(nn.Module):
         self.region_numbers = _numbers(NUM_REGION_NUMBERS, width)
         self.fact_numbers = _numbers(NUM_FACT_NUMBERS, width)
         self.clip_numbers = _numbers(NUM_CLIP_NUMBERS, width)
-        self.rule_numbers = _numbers(NUM_COLUMNS, width)
+        self.rule_parts = nn.ModuleList(nn.Linear(count, width) for count in PART_SIZES)
+        self.rule_seconds = _numbers(2, width)
         self.order = nn.Embedding(MAX_FRAMES, width)
         self.label = nn.Embedding(NUM_LABELS, width)
         self.slot = nn.Embedding(MAX_SLOTS + 1, width)
@@ -132,18 +133,15 @@ class ClipNetwork(nn.Module):
         self.seeing = _layers(SEEING_LAYERS, width)
         self.situation = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(SITUATIONS)))
         self.judge = nn.Parameter(torch.zeros(1, 1, width))
-        self.reading = nn.TransformerDecoder(
+        self.judging = nn.TransformerDecoder(
             nn.TransformerDecoderLayer(
                 width, width // _HEAD_WIDTH, 3 * width, DROPOUT, activation="gelu", batch_first=True, norm_first=True
             ),
-            READING_LAYERS,
+            JUDGING_LAYERS,
             norm=nn.LayerNorm(width),
         )
         self.verdict = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, NUM_VERDICTS))
-        self.parts = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, NUM_PART_SCORES))
-        self.question = nn.Linear(NUM_PART_SCORES, width)
         self.apply(_start)
-        self.text = TextEncoder(size, words)
 
     def see(self, batch: SeenBatch) -> Seen:
         """Look at the clips, without any rule."""
@@ -163,39 +161,35 @@ class ClipNetwork(nn.Module):
         logits: Tensor = self.situation(seen.tokens[:, 0])
         return logits
 
-    def read(self, seen: Seen, rules: RuleBatch) -> tuple[Tensor, tuple[Tensor, ...], Seen]:
+    def judged(self, seen: Seen, rules: RuleBatch) -> tuple[Tensor, Seen]:
         """Judge one rule a clip.
 
         Returns:
-            (B, 3) verdict logits; what the rule asks, (B, N) logits for each of `CLAIM_PARTS`; the clip's tokens
-            and the rule's after them, from which the report is written.
+            (B, 3) verdict logits; the clip's tokens and the rule's after them, from which the report is written.
         """
-        text = self.text.tokens(rules.ids, rules.is_piece)
-        parts = self.parts(text[:, 0]).split([len(each) for each in CLAIM_PARTS.values()], -1)
-        asked = self.question(torch.cat([each.softmax(-1) for each in parts], -1))
-        judge = self.judge + asked[:, None]
-        tokens = torch.cat((judge, text, self.rule_numbers(rules.numbers)), 1)
-        there = torch.ones_like(rules.is_piece[:, :1])
-        mask = torch.cat((there, rules.is_piece, rules.numbers[:, :, 0] > 0), 1)
-        read = self.reading(tokens, seen.tokens, tgt_key_padding_mask=~mask, memory_key_padding_mask=~seen.mask)
-        about = Seen(torch.cat((seen.tokens, read), 1), torch.cat((seen.mask, mask), 1))
-        return self.verdict(read[:, 0]), parts, about
+        asked = [
+            part(scores) for part, scores in zip(self.rule_parts, torch.split(rules.parts, PART_SIZES, -1), strict=True)
+        ]
+        seconds = torch.stack((rules.seconds > 0, rules.seconds.log1p() / _LONGEST_LOG), -1)
+        judge = self.judge[:, 0].expand(len(seconds), -1)
+        tokens = torch.stack((judge, *asked, self.rule_seconds(seconds)), 1)
+        told = self.judging(tokens, seen.tokens, memory_key_padding_mask=~seen.mask)
+        there = torch.ones_like(seen.mask[:, :1]).expand(-1, told.shape[1])
+        return self.verdict(told[:, 0]), Seen(torch.cat((seen.tokens, told), 1), torch.cat((seen.mask, there), 1))
 
 
 @dataclass(frozen=True, slots=True)
 class RuleBatch:
-    """B rules."""
+    """B rules, as they were read."""
 
-    ids: Tensor
-    """(B, W) int64: pieces, as `tokens.PieceReader` numbers them."""
-    is_piece: Tensor
-    """(B, W) bool."""
-    numbers: Tensor
-    """(B, MAX_NUMBERS, NUM_COLUMNS): of `rule_numbers`."""
+    parts: Tensor
+    """(B, sum of `PART_SIZES`): of each part the probabilities of what it can be."""
+    seconds: Tensor
+    """(B,): how long it is to last; 0: not said."""
 
     def to(self, device: str | torch.device) -> RuleBatch:
         """The same on a device."""
-        return RuleBatch(self.ids.to(device), self.is_piece.to(device), self.numbers.to(device))
+        return RuleBatch(self.parts.to(device), self.seconds.to(device))
 
 
 def _numbers(count: int, width: int) -> nn.Module:

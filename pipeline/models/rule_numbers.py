@@ -1,61 +1,52 @@
-"""The numbers in a rule's words: how long, how many.
+"""How long a rule asks for, in seconds, out of its words.
 
-Word vectors tell poorly that 15 is more than 12, so a rule's numbers go to the network as numbers too. English and
-Chinese, in digits or spelled out.
+Word vectors tell poorly that 15 is more than 12, so a duration goes to the network as a number. English and Chinese,
+in digits or spelled out.
 """
 
 from __future__ import annotations
 
-import math
 import re
 
-import numpy as np
-from numpy.typing import NDArray
-
-MAX_NUMBERS = 3
-NUM_COLUMNS = 3
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 )  # fmt: skip
-_TENS = {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
-_SPELLED = {word: value for value, word in enumerate(_ONES)} | _TENS
+_MORE = {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
+_SPELLED = {word: value for value, word in enumerate(_ONES)} | _MORE
 _DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _CHINESE = "零一二三四五六七八九两〇十"
-_SECONDS = r"\s*(?:-\s*)?(?:s\b|secs?\b|seconds?\b|秒)"
-_MINUTES = r"\s*(?:-\s*)?(?:mins?\b|minutes?\b|分钟)"
-_ONE_MINUTE = re.compile(r"(?i)\b(?P<half>half )?an? minute\b")
-_NUMBER = re.compile(
-    rf"(?i)(?P<number>\d{{1,5}}(?:\.\d{{1,3}})?|\b(?:{'|'.join(_SPELLED)})\b|[{_CHINESE}]{{1,4}})"
-    rf"(?:(?P<seconds>{_SECONDS})|(?P<minutes>{_MINUTES}))?"
+_UNITS = {
+    1.0: r"(?:-\s*)?(?:s\b|secs?\b|seconds?\b)|秒",
+    60.0: r"(?:-\s*)?(?:mins?\b|minutes?\b)|分钟",
+    3600.0: r"(?:-\s*)?(?:h\b|hrs?\b|hours?\b)|个?小时",
+}
+_NUMBER = rf"\d{{1,5}}(?:\.\d{{1,3}})?|\b(?:{'|'.join(_SPELLED)})\b|[{_CHINESE}]{{1,4}}"
+_TIMES = tuple((seconds, re.compile(rf"(?i)(?P<number>{_NUMBER})\s*(?:{unit})")) for seconds, unit in _UNITS.items())
+_PHRASES = (
+    (30.0, re.compile(r"(?i)\bhalf (?:a|of a) minute\b|半分钟")),
+    (60.0, re.compile(r"(?i)(?<!half )(?<!half of )\ba minute\b")),
+    (120.0, re.compile(r"(?i)\ba couple of minutes\b")),
+    (900.0, re.compile(r"(?i)\bquarter of an hour\b|一刻钟")),
+    (1800.0, re.compile(r"(?i)\bhalf an hour\b|半个?小时")),
+    (3600.0, re.compile(r"(?i)(?<!half )(?<!quarter of )\ban hour\b")),
 )
-_LONGEST_LOG = math.log1p(600.0)
 
 
-def numbers_in(text: str) -> list[tuple[float, bool]]:
-    """(value, whether it is a time) of the first numbers; times in seconds."""
-    found = [(match.start(), _value(match)) for match in _NUMBER.finditer(text)]
-    found += [(match.start(), (30.0 if match["half"] else 60.0, True)) for match in _ONE_MINUTE.finditer(text)]
-    return [value for _, value in sorted(found)][:MAX_NUMBERS]
+def asked_seconds(text: str) -> float:
+    """The first duration in the words; 0 without one."""
+    found = [
+        (match.start(), seconds * _value(match["number"])) for seconds, unit in _TIMES for match in unit.finditer(text)
+    ]
+    found += [(match.start(), seconds) for seconds, phrase in _PHRASES for match in phrase.finditer(text)]
+    return min(found, default=(0, 0.0))[1]
 
 
-def number_rows(text: str) -> NDArray[np.float32]:
-    """(MAX_NUMBERS, NUM_COLUMNS): whether there is one, its logarithm about 0..1, whether it is a time."""
-    rows = np.zeros((MAX_NUMBERS, NUM_COLUMNS), np.float32)
-    for row, (value, is_time) in zip(rows, numbers_in(text), strict=False):
-        row[:] = 1.0, math.log1p(value) / _LONGEST_LOG, float(is_time)
-    return rows
-
-
-def _value(match: re.Match[str]) -> tuple[float, bool]:
-    text = match["number"].lower()
+def _value(number: str) -> float:
+    text = number.lower()
     if text in _SPELLED:
-        value = float(_SPELLED[text])
-    elif text[0] in _CHINESE:
-        value = float(_chinese(text))
-    else:
-        value = float(text)
-    return (value * 60, True) if match["minutes"] else (value, bool(match["seconds"]))
+        return float(_SPELLED[text])
+    return float(_chinese(text)) if text[0] in _CHINESE else float(text)
 
 
 def _chinese(text: str) -> int:

@@ -46,9 +46,11 @@ class TextEncoder(nn.Module):
         self.pool = AttentionPool(size.width)
         self.leave = nn.Linear(size.width, size.embedding)
 
-    def tokens(self, ids: Tensor, is_piece: Tensor) -> Tensor:
-        """(N, T) to (N, T, width)."""
-        tokens = self.enter(self.words(ids)) + self.positions[:, : ids.shape[1]]
+    def tokens(self, ids: Tensor, is_piece: Tensor, noise: Tensor | None = None) -> Tensor:
+        """(N, T) to (N, T, width); `noise` (N, T, D) is added to the words' vectors: training with it makes words
+        that stand near each other mean the same."""
+        words = self.words(ids) if noise is None else self.words(ids) + noise
+        tokens = self.enter(words) + self.positions[:, : ids.shape[1]]
         for block in self.blocks:
             tokens = block(tokens, is_piece)
         normed: Tensor = self.norm(tokens)

@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError
 
 SHIPPED = Path(__file__).parent / "weights"
 VISION = "vision"
+RULES = "rules"
 CLIP = "clip"
 _WORDS = "words.safetensors"
 _VOCABULARY = "vocab.txt"
@@ -122,5 +123,5 @@ def vision_version(folder: Path = SHIPPED) -> str:
 
 
 def clip_version(folder: Path = SHIPPED) -> str:
-    """Of the clip model, which sees with the encoder: others when either is another."""
-    return fingerprint(folder / f"{VISION}.safetensors", folder / f"{CLIP}.safetensors")
+    """Of the clip model, which sees with the encoder and has its rules read: others when any of them is another."""
+    return fingerprint(*(folder / f"{name}.safetensors" for name in (VISION, RULES, CLIP)))

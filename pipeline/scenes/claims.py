@@ -16,8 +16,8 @@ import numpy as np
 from pipeline.scenes.story import Crossing, Staged, Story
 from pipeline.scenes.tracks import STEP_SECONDS, Mask
 from pipeline.scenes.truth import ActorTruth, FrameTruth
-from pipeline.scenes.wording_en import phrase_en
-from pipeline.scenes.wording_zh import phrase_zh
+from pipeline.scenes.wording_en import phrase_en, unknown_en
+from pipeline.scenes.wording_zh import phrase_zh, unknown_zh
 
 Kind = Literal["does", "nobody", "crosses", "follows", "state"]
 Where = Literal["", "in", "near", "outside"]
@@ -199,6 +199,11 @@ def words(claim: Claim, language: str, rng: np.random.Generator, *, held_out: bo
     """The claim as an operator would write it as a rule, in `en` or `zh`; `held_out`: with synonyms and sentence
     forms that are used for nothing else."""
     return phrase_zh(claim, rng, held_out) if language == "zh" else phrase_en(claim, rng, held_out)
+
+
+def unknown_words(language: str, rng: np.random.Generator, *, held_out: bool = False) -> str:
+    """What operators ask for and no claim can say, in `en` or `zh`."""
+    return unknown_zh(rng, held_out) if language == "zh" else unknown_en(rng, held_out)
 
 
 def claims_for(

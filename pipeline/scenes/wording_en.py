@@ -6,28 +6,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.scenes.wording import Says, says
+from pipeline.scenes.wording import Says, Wider, says
 
 if TYPE_CHECKING:
     from pipeline.scenes.claims import Claim
 
-ONE: dict[str, Says] = {
-    "person": says("a person", "somebody", "someone", "a human being", "an individual", "any person"),
-    "vehicle": says("a vehicle", "any vehicle", "some vehicle", "a motor vehicle", "a vehicle of any kind"),
-    "car": says("a car", "any car", "a passenger car", "some car", "an automobile"),
-    "truck": says("a truck", "a lorry", "a lorry or van", "any truck", "a goods vehicle"),
-    "motorcycle": says("a motorcycle", "a motorbike", "any motorcycle", "some motorcycle", "a powered two-wheeler"),
-    "bicycle": says("a bicycle", "any bicycle", "a push bike", "some bicycle", "a pedal cycle"),
-    "animal": says("an animal", "any animal", "some animal", "a living animal", "a creature"),
-    "dog": says("a dog", "any dog", "some dog", "a dog of any breed", "a hound"),
-    "cat": says("a cat", "any cat", "some cat", "a domestic cat", "a feline"),
-    "bird": says("a bird", "any bird", "some bird", "a bird of any kind", "a feathered animal"),
-    "bag": says("a bag", "a piece of luggage", "any bag", "some luggage", "a piece of baggage"),
-    "backpack": says("a backpack", "a rucksack", "any backpack", "some backpack", "a knapsack"),
-    "suitcase": says("a suitcase", "a trolley case", "any suitcase", "some suitcase", "a travel case"),
-    "handbag": says("a handbag", "a shoulder bag", "any handbag", "some handbag", "a lady's purse"),
-    "smoke": says("smoke", "a cloud of smoke", "some smoke", "rising smoke", "a plume of smoke"),
-}
+_WIDER = Wider("en")
+
+ONE: dict[str, Says] = _WIDER.table(
+    "ONE",
+    {
+        "person": says("a person", "somebody", "someone", "a human being", "an individual", "any person"),
+        "vehicle": says("a vehicle", "any vehicle", "some vehicle", "a motor vehicle", "a vehicle of any kind"),
+        "car": says("a car", "any car", "a passenger car", "some car", "an automobile"),
+        "truck": says("a truck", "a lorry", "a lorry or van", "any truck", "a goods vehicle"),
+        "motorcycle": says("a motorcycle", "a motorbike", "any motorcycle", "some motorcycle", "a powered two-wheeler"),
+        "bicycle": says("a bicycle", "any bicycle", "a push bike", "some bicycle", "a pedal cycle"),
+        "animal": says("an animal", "any animal", "some animal", "a living animal", "a creature"),
+        "dog": says("a dog", "any dog", "some dog", "a dog of any breed", "a hound"),
+        "cat": says("a cat", "any cat", "some cat", "a domestic cat", "a feline"),
+        "bird": says("a bird", "any bird", "some bird", "a bird of any kind", "a feathered animal"),
+        "bag": says("a bag", "a piece of luggage", "any bag", "some luggage", "a piece of baggage"),
+        "backpack": says("a backpack", "a rucksack", "any backpack", "some backpack", "a knapsack"),
+        "suitcase": says("a suitcase", "a trolley case", "any suitcase", "some suitcase", "a travel case"),
+        "handbag": says("a handbag", "a shoulder bag", "any handbag", "some handbag", "a lady's purse"),
+        "smoke": says("smoke", "a cloud of smoke", "some smoke", "rising smoke", "a plume of smoke"),
+    },
+)
 """Label to the ways to speak of one of them."""
 NOUNS: dict[str, tuple[str, str]] = {
     "person": ("person", "people"),
@@ -47,7 +52,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "smoke": ("smoke", "clouds of smoke"),
 }
 """Label to one and several of them."""
-DOING: dict[str, Says] = {
+DOING: dict[str, Says] = _WIDER.table("DOING", {
     "walk": says(
         "walking", "going on foot", "walking along", "walking at an ordinary pace", "strolling", "on a walk",
         "walking through", "walking about", "moving at walking pace", "ambling along",
@@ -104,9 +109,9 @@ DOING: dict[str, Says] = {
         "going in the forbidden direction", "heading opposite to everyone", "moving the wrong way",
         "going in the wrong direction",
     ),
-}  # fmt: skip
+})  # fmt: skip
 """Action of a claim to a participle that may follow `is` or a noun."""
-DOES: dict[str, Says] = {
+DOES: dict[str, Says] = _WIDER.table("DOES", {
     "walk": says("walks", "walks along", "goes on foot", "walks through", "strolls"),
     "run": says("runs", "runs along", "runs fast", "starts running", "sprints"),
     "stand": says("stands", "stands there", "stands on the spot", "stands around", "stays upright on one spot"),
@@ -125,13 +130,17 @@ DOES: dict[str, Says] = {
         "goes the wrong way", "moves against the permitted direction", "goes against the flow",
         "goes in the forbidden direction", "heads opposite to everyone",
     ),
-}  # fmt: skip
+})  # fmt: skip
 """The same as a verb, of one of them."""
-ENTERS = says("enters {}", "goes into {}", "walks into {}", "gets into {}", "trespasses in {}", "comes into {}")
+ENTERS = _WIDER.all(
+    "ENTERS", says("enters {}", "goes into {}", "walks into {}", "gets into {}", "trespasses in {}", "comes into {}")
+)
 """Being in a zone as rules put it."""
-STAYING = says("staying", "loitering", "waiting", "hanging around", "lingering", "remaining", "loafing about")
+STAYING = _WIDER.all(
+    "STAYING", says("staying", "loitering", "waiting", "hanging around", "lingering", "remaining", "loafing about")
+)
 """Nothing in particular, for a while."""
-NAMED: dict[str, Says] = {
+NAMED: dict[str, Says] = _WIDER.table("NAMED", {
     "fight": says("a fight", "a brawl", "violence", "people fighting", "a scuffle", "an assault"),
     "fall": says("a fall", "a person's fall", "an accidental fall", "somebody's fall", "a tumble"),
     "run": says("a running person", "a runner", "somebody's run", "people running", "a sprint"),
@@ -140,34 +149,44 @@ NAMED: dict[str, Says] = {
         "movement in the wrong direction", "wrong-way movement", "a wrong-way walker", "people going the wrong way",
         "a counterflow",
     ),
-}  # fmt: skip
+})  # fmt: skip
 """What a person does, as a noun."""
-CARRYING = says("carrying", "with", "holding", "who has", "in possession of")
-WHERE: dict[str, Says] = {
-    "in": says("in", "inside", "within", "somewhere in", "in the bounds of"),
-    "near": says("near", "close to", "right beside", "just outside", "in the vicinity of"),
-    "outside": says("outside", "not in", "elsewhere than in", "away from", "beyond"),
-}
+CARRYING = _WIDER.all("CARRYING", says("carrying", "with", "holding", "who has", "in possession of"))
+WHERE: dict[str, Says] = _WIDER.table(
+    "WHERE",
+    {
+        "in": says("in", "inside", "within", "somewhere in", "in the bounds of"),
+        "near": says("near", "close to", "right beside", "just outside", "in the vicinity of"),
+        "outside": says("outside", "not in", "elsewhere than in", "away from", "beyond"),
+    },
+)
 WEARING = says("in {}", "wearing {}", "dressed in {}", "in {} clothes", "clad in {}")
-MARKED_ZONE = says("the zone", "the marked zone", "the marked area", "the area", "the outlined region")
-NAMED_ZONE = says("the {} zone", "the {} area", "the zone '{}'", "the area at the {}", "the part named {}")
-HOW_LONG = says(
+MARKED_ZONE = _WIDER.all(
+    "MARKED_ZONE", says("the zone", "the marked zone", "the marked area", "the area", "the outlined region")
+)
+NAMED_ZONE = _WIDER.all(
+    "NAMED_ZONE", says("the {} zone", "the {} area", "the zone '{}'", "the area at the {}", "the part named {}")
+)
+HOW_LONG = _WIDER.all("HOW_LONG", says(
     "for at least {} seconds", "for {} seconds or more", "for {} seconds or longer", "for more than {} seconds",
     "lasting no less than {} seconds",
-)  # fmt: skip
-HOW_MANY = says("at least {} {}", "{} or more {}", "a group of {} or more {}", "{} {} or more", "no fewer than {} {}")
-VISIBLE = says("in the picture", "in view", "visible", "in the scene", "on camera")
-CROSSING = says(
+))  # fmt: skip
+HOW_MANY = _WIDER.all(
+    "HOW_MANY",
+    says("at least {} {}", "{} or more {}", "a group of {} or more {}", "{} {} or more", "no fewer than {} {}"),
+)
+VISIBLE = _WIDER.all("VISIBLE", says("in the picture", "in view", "visible", "in the scene", "on camera"))
+CROSSING = _WIDER.all("CROSSING", says(
     "crossing the line", "crossing the marked line", "stepping over the line", "going across the line",
     "passing over the line",
-)  # fmt: skip
-FOLLOWING = says(
+))  # fmt: skip
+FOLLOWING = _WIDER.all("FOLLOWING", says(
     "following another across the line within {} seconds", "tailgating another at the line within {} seconds",
     "slipping across the line within {} seconds of another", "crossing the line less than {} seconds behind another",
     "sneaking in behind another at the line within {} seconds",
-)  # fmt: skip
-NOTHING = says("no {}", "not a single {}", "no {} at all", "not one {}", "zero sign of a {}")
-STATES: dict[str, Says] = {
+))  # fmt: skip
+NOTHING = _WIDER.all("NOTHING", says("no {}", "not a single {}", "no {} at all", "not one {}", "zero sign of a {}"))
+STATES: dict[str, Says] = _WIDER.table("STATES", {
     "day": says("it is day", "the scene is in daylight", "it is light outside", "it is daytime", "the sun is up"),
     "dusk": says("it is dusk", "it is getting dark", "the light is fading", "it is twilight", "night is falling"),
     "infrared": says(
@@ -188,41 +207,59 @@ STATES: dict[str, Says] = {
         "the picture is out of focus", "the camera has lost its focus", "the picture has become blurred",
         "the camera is defocused", "everything has gone unsharp",
     ),
-}  # fmt: skip
-_FULL = says(
+})  # fmt: skip
+_FULL = _WIDER.all("_FULL", says(
     "{s} {is} {rest}", "alert when {s} {is} {rest}", "tell me if {s} {is} {rest}", "alarm if {s} {is} {rest}",
     "raise the alarm as soon as {s} {is} {rest}", "notify me when {s} {is} {rest}", "check whether {s} {is} {rest}",
     "I want to know when {s} {is} {rest}", "warn the guard if {s} {is} {rest}", "sound off once {s} {is} {rest}",
-)  # fmt: skip
-_SHORT = says(
+))  # fmt: skip
+_SHORT = _WIDER.all("_SHORT", says(
     "{s} {rest}", "report {s} {rest}", "look out for {s} {rest}", "watch for {s} {rest}", "any trace of {s} {rest}",
     "detect {s} {rest}", "do you see {s} {rest}?", "{is} there {s} {rest}?", "spot {s} {rest}",
     "keep your eyes open for {s} {rest}",
-)  # fmt: skip
-_FINITE = says(
+))  # fmt: skip
+_FINITE = _WIDER.all("_FINITE", says(
     "{s} {rest}", "alert when {s} {rest}", "tell me if {s} {rest}", "{s} {rest} here",
     "raise the alarm as soon as {s} {rest}", "when {s} {rest}", "notify me when {s} {rest}", "alarm if {s} {rest}",
     "check whether {s} {rest}", "sound off once {s} {rest}",
-)  # fmt: skip
-_NOUN = says("{x}", "alert on {x}", "look out for {x}", "report {x}", "any trace of {x}", "detect {x}", "watch for {x}")
-_CLAUSE = says(
+))  # fmt: skip
+_NOUN = _WIDER.all(
+    "_NOUN",
+    says("{x}", "alert on {x}", "look out for {x}", "report {x}", "any trace of {x}", "detect {x}", "watch for {x}"),
+)
+_CLAUSE = _WIDER.all("_CLAUSE", says(
     "{x}", "alert when {x}", "tell me if {x}", "check whether {x}", "raise the alarm as soon as {x}", "alarm if {x}",
     "notify me when {x}",
-)  # fmt: skip
+))  # fmt: skip
+_UNKNOWN = {name: _WIDER.unknown(name) for name in ("doing", "thing", "clause")}
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def phrase_en(claim: Claim, rng: np.random.Generator, held_out: bool) -> str:
     """The claim as a rule's text."""
     if claim.kind == "state":
-        return _written(_CLAUSE.pick(rng, held_out).format(x=STATES[claim.state].pick(rng, held_out)), rng)
+        return _written(_CLAUSE.ask(rng, held_out).format(x=STATES[claim.state].ask(rng, held_out)), rng)
     if claim.action in NAMED and _is_plain(claim) and rng.random() < 0.15:
-        return _written(_NOUN.pick(rng, held_out).format(x=NAMED[claim.action].pick(rng, held_out)), rng)
+        return _written(_NOUN.ask(rng, held_out).format(x=NAMED[claim.action].ask(rng, held_out)), rng)
     subject = _subject(claim, rng, held_out)
     finite = _finite(claim, rng, held_out) if rng.random() < 0.4 else ""
     form = _FINITE if finite else _FULL if claim.kind == "nobody" or rng.random() < 0.6 else _SHORT
-    filled = form.pick(rng, held_out).replace("{is}", "are" if claim.count > 1 else "is").replace("{s}", subject)
+    filled = form.ask(rng, held_out).replace("{is}", "are" if claim.count > 1 else "is").replace("{s}", subject)
     return _written(filled.replace("{rest}", finite or _rest(claim, rng, held_out)), rng)
+
+
+def unknown_en(rng: np.random.Generator, held_out: bool) -> str:
+    """A rule about something that no scene can show."""
+    kind = ("doing", "thing", "clause")[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
+    told = _UNKNOWN[kind].pick(rng, held_out)
+    if kind == "clause":
+        return told if rng.random() < 0.5 else _written(_CLAUSE.ask(rng, held_out).format(x=told), rng)
+    subject = told if kind == "thing" else ONE["person"].ask(rng, held_out)
+    where = f"{WHERE['in'].ask(rng, held_out)} {_zone('zone', rng, held_out)}" if rng.random() < 0.3 else ""
+    doing = told if kind == "doing" else "" if where else VISIBLE.ask(rng, held_out)
+    form = _FULL if rng.random() < 0.5 else _SHORT
+    filled = form.ask(rng, held_out).replace("{is}", "is").replace("{s}", subject)
+    return _written(filled.replace("{rest}", f"{doing} {where}".strip()), rng)
 
 
 def _finite(claim: Claim, rng: np.random.Generator, held_out: bool) -> str:
@@ -230,34 +267,34 @@ def _finite(claim: Claim, rng: np.random.Generator, held_out: bool) -> str:
     if claim.kind != "does" or claim.count > 1:
         return ""
     if claim.action in DOES:
-        return " ".join([DOES[claim.action].pick(rng, held_out), *_around(claim, rng, held_out)])
+        return " ".join([DOES[claim.action].ask(rng, held_out), *_around(claim, rng, held_out)])
     is_entry = claim.where == "in" and not claim.action and not claim.carrying and not claim.seconds
     if is_entry and claim.label in ("person", "vehicle", "car", "truck", "animal", "dog", "cat"):
-        return ENTERS.pick(rng, held_out).format(_zone(claim.zone, rng, held_out))
+        return ENTERS.ask(rng, held_out).format(_zone(claim.zone, rng, held_out))
     return ""
 
 
 def _subject(claim: Claim, rng: np.random.Generator, held_out: bool) -> str:
     one, several = NOUNS[claim.label]
     if claim.kind == "nobody":
-        return NOTHING.pick(rng, held_out).format(one)
+        return NOTHING.ask(rng, held_out).format(one)
     if claim.count > 1:
-        return HOW_MANY.pick(rng, held_out).format(_number(claim.count, rng), several)
-    return ONE[claim.label].pick(rng, held_out)
+        return HOW_MANY.ask(rng, held_out).format(_number(claim.count, rng), several)
+    return ONE[claim.label].ask(rng, held_out)
 
 
 def _rest(claim: Claim, rng: np.random.Generator, held_out: bool) -> str:
     """What they do, with what, where, and for how long."""
     if claim.kind == "crosses":
-        return CROSSING.pick(rng, held_out)
+        return CROSSING.ask(rng, held_out)
     if claim.kind == "follows":
-        return FOLLOWING.pick(rng, held_out).format(f"{claim.seconds:g}")
-    parts = [DOING[claim.action].pick(rng, held_out)] if claim.action else []
+        return FOLLOWING.ask(rng, held_out).format(f"{claim.seconds:g}")
+    parts = [DOING[claim.action].ask(rng, held_out)] if claim.action else []
     if not parts and claim.seconds and claim.label == "person" and claim.where == "in" and rng.random() < 0.6:
-        parts = [STAYING.pick(rng, held_out)]
+        parts = [STAYING.ask(rng, held_out)]
     around = _around(claim, rng, held_out)
     if not claim.action and not claim.carrying and not claim.where:
-        parts = [VISIBLE.pick(rng, held_out)]
+        parts = [VISIBLE.ask(rng, held_out)]
     return " ".join([*parts, *around])
 
 
@@ -265,11 +302,11 @@ def _around(claim: Claim, rng: np.random.Generator, held_out: bool) -> list[str]
     """With what, where, and for how long."""
     parts = []
     if claim.carrying:
-        parts.append(f"{CARRYING.pick(rng, held_out)} {one_en(claim.carrying, rng, held_out)}")
+        parts.append(f"{CARRYING.ask(rng, held_out)} {one_en(claim.carrying, rng, held_out)}")
     if claim.where:
-        parts.append(f"{WHERE[claim.where].pick(rng, held_out)} {_zone(claim.zone, rng, held_out)}")
+        parts.append(f"{WHERE[claim.where].ask(rng, held_out)} {_zone(claim.zone, rng, held_out)}")
     if claim.seconds:
-        parts.append(HOW_LONG.pick(rng, held_out).format(f"{claim.seconds:g}"))
+        parts.append(HOW_LONG.ask(rng, held_out).format(f"{claim.seconds:g}"))
     return parts
 
 
@@ -280,8 +317,8 @@ def _is_plain(claim: Claim) -> bool:
 
 
 def _zone(name: str, rng: np.random.Generator, held_out: bool) -> str:
-    marked = MARKED_ZONE.pick(rng, held_out)
-    return marked if name == "zone" else NAMED_ZONE.pick(rng, held_out).format(name.replace("_", " "))
+    marked = MARKED_ZONE.ask(rng, held_out)
+    return marked if name == "zone" else NAMED_ZONE.ask(rng, held_out).format(name.replace("_", " "))
 
 
 def _number(count: int, rng: np.random.Generator) -> str:

@@ -16,7 +16,7 @@ from pipeline.contracts.values import Box
 from pipeline.errors import ConfigError
 from pipeline.models.clip import MAX_FRAMES, MAX_REGIONS, Clip, ClipFact, ClipFrame, ClipRegion, bounded
 from pipeline.models.facts import FACT_KINDS, clip_facts, fact_numbers
-from pipeline.models.rule_numbers import numbers_in
+from pipeline.models.rule_numbers import asked_seconds
 from pipeline.reasoning.schema import parse_report
 
 pytestmark = pytest.mark.models
@@ -133,21 +133,25 @@ def test_numbers_of_facts_stay_within_their_bounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "numbers"),
+    ("text", "seconds"),
     [
-        ("for longer than 20 s", [(20.0, True)]),
-        ("more than three people", [(3.0, False)]),
-        ("at least twelve seconds", [(12.0, True)]),
-        ("2 or more bags for half a minute", [(2.0, False), (30.0, True)]),
-        ("超过十五秒", [(15.0, True)]),
-        ("两个人停留二十五秒", [(2.0, False), (25.0, True)]),
-        ("2 min", [(120.0, True)]),
-        ("a person falls", []),
+        ("for longer than 20 s", 20.0),
+        ("more than three people", 0.0),
+        ("at least twelve seconds", 12.0),
+        ("2 or more bags for half a minute", 30.0),
+        ("3 people for a minute", 60.0),
+        ("stays half an hour", 1800.0),
+        ("parked for 1.5 hours", 5400.0),
+        ("超过十五秒", 15.0),
+        ("两个人停留二十五秒", 25.0),
+        ("两个人停留半小时", 1800.0),
+        ("2 min", 120.0),
+        ("a person falls", 0.0),
     ],
 )
-def test_numbers_are_found_in_a_rules_words(text: str, numbers: list[tuple[float, bool]]) -> None:
-    """Digits and words, English and Chinese, with what is a time in seconds."""
-    assert numbers_in(text) == numbers
+def test_a_duration_is_found_in_a_rules_words(text: str, seconds: float) -> None:
+    """Digits and words, English and Chinese, in seconds."""
+    assert asked_seconds(text) == seconds
 
 
 def test_weights_of_another_trunk_are_refused(tmp_path: Path) -> None:
@@ -155,7 +159,7 @@ def test_weights_of_another_trunk_are_refused(tmp_path: Path) -> None:
     from pipeline.models.clip_model import load_clip_model
     from pipeline.models.weights import CLIP, write_weights
 
-    clips.tiny_vision(tmp_path)
+    clips.tiny_weights(tmp_path)
     write_weights(tmp_path, CLIP, {}, {"vision": "another", "size": "tiny"})
     with pytest.raises(ConfigError, match="trained over another"):
         load_clip_model(folder=tmp_path)

@@ -16,9 +16,10 @@ from pipeline.models.report_language import decode  # noqa: E402
 from pipeline.models.training.clip_cache import Recipe, read_samples, write_samples  # noqa: E402
 from pipeline.models.training.clip_evaluation import auc  # noqa: E402
 from pipeline.models.training.clip_facts import tracked_facts  # noqa: E402
-from pipeline.models.training.clip_samples import CANNOT, NO, YES, make_samples, parts_of  # noqa: E402
+from pipeline.models.training.clip_samples import CANNOT, NO, YES, make_samples  # noqa: E402
 from pipeline.models.training.loop import train  # noqa: E402
 from pipeline.models.training.plan import TrainingPlan  # noqa: E402
+from pipeline.models.training.rule_words import parts_of  # noqa: E402
 from pipeline.scenes import claims  # noqa: E402
 from pipeline.scenes.situations import stage  # noqa: E402
 
@@ -28,7 +29,7 @@ SMALL = {"clips": 4, "rules": 2, "reports": 2, "first_scenes": 2, "scenes_a_step
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both models, the clip model after three steps."""
-    folder = clips.tiny_vision(tmp_path_factory.mktemp("trained"))
+    folder = clips.tiny_weights(tmp_path_factory.mktemp("trained"))
     train(TrainingPlan("clip", folder, 3, size="tiny", threads=1, workers=0, is_bf16=False, options=SMALL))
     return folder
 
@@ -42,7 +43,7 @@ def test_trained_weights_judge(trained: Path) -> None:
 
 def test_the_same_seed_gives_the_same_losses(trained: Path, tmp_path: Path) -> None:
     """Made again, or read from what an earlier run kept, samples and steps are the same."""
-    clips.tiny_vision(tmp_path)
+    clips.tiny_weights(tmp_path)
     plan = TrainingPlan("clip", tmp_path, 2, size="tiny", threads=1, workers=0, is_bf16=False, options=SMALL)
     first = train(plan).losses
     again = train(plan).losses
@@ -51,7 +52,7 @@ def test_the_same_seed_gives_the_same_losses(trained: Path, tmp_path: Path) -> N
 
 def test_samples_come_back_from_their_file(tmp_path: Path) -> None:
     """Features, rules, truth and report."""
-    samples = make_samples(1, 0, clips.tiny_model().eyes.model, ("word",), clips=2)
+    samples = make_samples(1, 0, clips.tiny_model().eyes.model, clips=2)
     path = Recipe(tmp_path, tmp_path, 1, 2).path(0)
     write_samples(path, samples)
     for one, other in zip(samples, read_samples(path), strict=True):
@@ -62,7 +63,7 @@ def test_samples_come_back_from_their_file(tmp_path: Path) -> None:
 def test_samples_hold_rules_of_every_truth() -> None:
     """Over a few scenes: some hold, some do not, some cannot be told, and reports are of the language."""
     model = clips.tiny_model().eyes.model
-    samples = [each for number in range(4) for each in make_samples(2, number, model, ("word",), clips=1)]
+    samples = [each for number in range(4) for each in make_samples(2, number, model, clips=1)]
     assert {rule.truth for sample in samples for rule in sample.rules} == {YES, NO, CANNOT}
     assert all(decode(sample.report).tale for sample in samples if sample.report)
 
@@ -92,7 +93,7 @@ def test_of_a_near_miss_no_long_stay_is_measured() -> None:
 def test_splits_share_no_scene() -> None:
     """The calibration's samples are of other seeds than the training's."""
     model = clips.tiny_model().eyes.model
-    one, other = (make_samples(1, 0, model, ("word",), clips=1, split=split)[0] for split in ("train", "calibration"))
+    one, other = (make_samples(1, 0, model, clips=1, split=split)[0] for split in ("train", "calibration"))
     assert one.rules != other.rules
 
 
@@ -102,7 +103,7 @@ def test_a_claims_parts_are_all_known() -> None:
     actions = {*claims.PERSON_ACTIONS, *claims.VEHICLE_ACTIONS, *claims.BAG_ACTIONS, "wrong_way", "unattended", ""}
     assert set(CLAIM_PARTS["action"]) == actions
     assert set(CLAIM_PARTS["state"]) == {"", *claims.STATES}
-    assert all(parts_of(claim) for claim in claims.MAIN.values())
+    assert all(parts_of(claim) for claim in (*claims.MAIN.values(), None))
 
 
 def test_auc_is_the_probability_of_the_right_order() -> None:

@@ -15,9 +15,10 @@ from pipeline.contracts.values import Box, Image
 from pipeline.models.clip import Clip, ClipFrame, ClipRegion
 from pipeline.models.clip_model import ClipModel, ClipNetworks
 from pipeline.models.encoder import VisionText
+from pipeline.models.rule_reader import RuleNetwork, RuleReader
 from pipeline.models.trunk import size_of
 from pipeline.models.vision import VisionModel
-from pipeline.models.weights import SHIPPED, VISION, read_words, write_weights
+from pipeline.models.weights import RULES, SHIPPED, VISION, read_words, write_weights
 from tests.support.reasoning import START, frame, request
 
 
@@ -30,16 +31,18 @@ def tiny_model() -> ClipModel:
     torch.manual_seed(3)
     words = read_words(SHIPPED)
     eyes = VisionText(VisionModel(size_of("tiny"), words), SHIPPED, "builtin-tiny", "cpu")
-    return ClipModel(ClipNetworks(size_of("tiny"), words), eyes, version="test")
+    reader = RuleReader(RuleNetwork(size_of("tiny"), words), eyes.reader)
+    return ClipModel(ClipNetworks(size_of("tiny")), eyes, reader, version="test")
 
 
-def tiny_vision(folder: Path) -> Path:
-    """Untrained weights of the image model in `folder`."""
+def tiny_weights(folder: Path) -> Path:
+    """Untrained weights of the image model and of the reader of rules in `folder`."""
     import torch
 
     torch.manual_seed(3)
-    model = VisionModel(size_of("tiny"), read_words(SHIPPED))
-    write_weights(folder, VISION, {name: one.numpy() for name, one in model.state_dict().items()}, {"size": "tiny"})
+    words = read_words(SHIPPED)
+    for name, model in ((VISION, VisionModel(size_of("tiny"), words)), (RULES, RuleNetwork(size_of("tiny"), words))):
+        write_weights(folder, name, {key: one.numpy() for key, one in model.state_dict().items()}, {"size": "tiny"})
     return folder
 
 

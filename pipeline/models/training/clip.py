@@ -17,27 +17,30 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from pipeline.models.claim_parts import PART_SIZES
 from pipeline.models.clip_eyes import batch_of
-from pipeline.models.clip_model import ClipNetworks, rule_batch
+from pipeline.models.clip_model import ClipNetworks
 from pipeline.models.clip_network import RuleBatch, Seen, SeenBatch
 from pipeline.models.encoder import load_vision_text
 from pipeline.models.report_language import LANGUAGE_VERSION, PAD, START
 from pipeline.models.training.card import write_card
 from pipeline.models.training.clip_cache import SAMPLES_VERSION, ClipCache, Recipe
-from pipeline.models.training.clip_evaluation import evaluate_clips, fitted_temperature
+from pipeline.models.training.clip_evaluation import as_meant, evaluate_clips, fitted_temperature
 from pipeline.models.training.clip_samples import CANNOT, NO, UNTOLD, YES, AskedRule, ClipSample
 from pipeline.models.training.plan import TrainingPlan
-from pipeline.models.weights import CLIP, SHIPPED, VISION, read_words, write_weights
+from pipeline.models.weights import CLIP, SHIPPED, VISION, write_weights
 
-_WEIGHTS = {"verdict": 1.0, "situations": 0.4, "parts": 0.15, "report": 0.4}
+_WEIGHTS = {"verdict": 1.0, "situations": 0.4, "report": 0.4}
 """Of the parts of the loss."""
 _SMOOTHING = 0.05
 _OWN, _CANNOT = 0.6, 0.25
 """How often a clip is asked the rule for its situation, and one that cannot be told, where it has them."""
 _RECENT = 400
 """Half of a batch comes from so many of the newest clips, the rest from all."""
+_DOUBTED, _MOST_DOUBT = 0.5, 0.3
+"""How often a part is not read for certain, and how much of it then goes to other choices."""
 _DEFAULTS = {
-    "clips": 32, "rules": 7, "reports": 12, "first_scenes": 40, "scenes_a_step": 2, "clips_a_scene": 3,
+    "clips": 32, "rules": 7, "reports": 10, "first_scenes": 80, "scenes_a_step": 1, "clips_a_scene": 3,
     "held_out": 120,
 }  # fmt: skip
 
@@ -51,8 +54,6 @@ class ClipBatch:
     """B * R, clip by clip."""
     truth: Tensor
     """(B * R,) int64."""
-    parts: Tensor
-    """(B * R, NUM_PARTS) int64."""
     situations: Tensor
     """(B, len(SITUATIONS)): 1, 0 or `UNTOLD`."""
     told: Tensor
@@ -69,9 +70,7 @@ class ClipStage:
         self._options = {**_DEFAULTS, **plan.options}
         folder = _vision_folder(plan)
         self._eyes = load_vision_text(folder=folder)
-        self._reader = self._eyes.reader
-        self.model = ClipNetworks(self._eyes.model.size, read_words(SHIPPED))
-        self.model.network.text.load_state_dict(self._eyes.model.text.state_dict())
+        self.model = ClipNetworks(self._eyes.model.size)
         self.module: torch.nn.Module = self.model
         kept = plan.out / f"clips-{SAMPLES_VERSION}-{LANGUAGE_VERSION}-{self._eyes.version}-{plan.seed}"
         recipe = Recipe(
@@ -99,11 +98,10 @@ class ClipStage:
         return total, {name: round(float(value.detach()), 4) for name, value in parts.items()}
 
     def evaluate(self, *, is_last: bool) -> Mapping[str, Any]:
-        """On held-out seeds, places and wordings."""
+        """On held-out seeds and places; rules as they are meant, without the mistakes of reading them."""
         scenes = self._options["held_out"] if is_last else max(self._options["held_out"] // 4, 1)
         temperature = self._temperature() if is_last else 1.0
-        samples = self._held_out.up_to(scenes)
-        return evaluate_clips(self.model, self._reader, samples, temperature=temperature, with_reports=is_last)
+        return evaluate_clips(self.model, self._held_out.up_to(scenes), temperature=temperature, with_reports=is_last)
 
     def finish(self, figures: Mapping[str, Any], steps: int, seconds: float) -> Sequence[Path]:
         """The weights, with the temperature at which their probabilities are right, and their card."""
@@ -123,7 +121,7 @@ class ClipStage:
     def _temperature(self) -> float:
         """At which the probabilities are right, on other people and moments than those of training."""
         samples = self._calibration.up_to(max(self._options["held_out"] // 2, 1))
-        return fitted_temperature(self.model, self._reader, samples)
+        return fitted_temperature(self.model, samples)
 
     def _batch(self, step: int) -> ClipBatch:
         scenes = self._options["first_scenes"] + step * self._options["scenes_a_step"]
@@ -133,9 +131,9 @@ class ClipStage:
         chosen = [*rng.integers(max(len(samples) - _RECENT, 0), len(samples), half)]
         chosen += [*rng.integers(0, len(samples), self._options["clips"] - half)]
         drawn = [samples[int(index)] for index in chosen]
-        return self._collated(drawn, [_asked(sample, self._options["rules"], rng) for sample in drawn])
+        return self._collated(drawn, [_asked(sample, self._options["rules"], rng) for sample in drawn], rng)
 
-    def _collated(self, samples: list[ClipSample], asked: list[list[AskedRule]]) -> ClipBatch:
+    def _collated(self, samples: list[ClipSample], asked: list[list[AskedRule]], rng: np.random.Generator) -> ClipBatch:
         rules = [rule for each in asked for rule in each]
         told = _reported(samples, asked, self._options["reports"])
         longest = max((len(report) for _, report in told), default=0) + 1
@@ -145,9 +143,8 @@ class ClipStage:
         device = self._plan.device
         return ClipBatch(
             batch_of([sample.seen for sample in samples]).to(device),
-            rule_batch(self._reader, [rule.text for rule in rules]).to(device),
+            _doubted(as_meant(rules), rng).to(device),
             torch.tensor([rule.truth for rule in rules], device=device),
-            torch.tensor([rule.parts for rule in rules], device=device),
             torch.from_numpy(np.stack([sample.situations for sample in samples])).to(device),
             torch.tensor([row for row, _ in told], dtype=torch.int64, device=device),
             torch.from_numpy(reports).to(device),
@@ -156,11 +153,10 @@ class ClipStage:
     def _parts(self, batch: ClipBatch) -> dict[str, Tensor]:
         network = self.model.network
         seen = network.see(batch.seen)
-        verdicts, asked, about = network.read(seen.repeat(self._options["rules"]), batch.rules)
+        verdicts, about = network.judged(seen.repeat(self._options["rules"]), batch.rules)
         parts = {
             "verdict": cross_entropy(verdicts.float(), batch.truth, label_smoothing=_SMOOTHING),
             "situations": _situation_loss(network.situations(seen).float(), batch.situations),
-            "parts": _parts_loss(asked, batch.parts),
         }
         if len(batch.told):
             parts["report"] = self._report_loss(about.select(batch.told), batch.reports)
@@ -208,10 +204,12 @@ def _situation_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return (each * told).sum() / told.sum().clamp(min=1)
 
 
-def _parts_loss(asked: Sequence[Tensor], truth: Tensor) -> Tensor:
-    """Summed over the parts, a mean over the rules that ask something known."""
-    losses = [
-        cross_entropy(logits.float(), truth[:, number], ignore_index=UNTOLD, reduction="sum")
-        for number, logits in enumerate(asked)
-    ]
-    return torch.stack(losses).sum() / (truth[:, 0] != UNTOLD).sum().clamp(min=1)
+def _doubted(rules: RuleBatch, rng: np.random.Generator) -> RuleBatch:
+    """As a reader has them that is not sure: now and then some of a part's probability is with its other choices."""
+    parts = []
+    for scores in torch.split(rules.parts, PART_SIZES, -1):
+        count = len(scores)
+        share = torch.from_numpy(rng.uniform(0, _MOST_DOUBT, (count, 1)) * (rng.random((count, 1)) < _DOUBTED))
+        other = torch.from_numpy(rng.dirichlet(np.full(scores.shape[1], 0.3), count))
+        parts.append(torch.lerp(scores.double(), other, share).float())
+    return RuleBatch(torch.cat(parts, -1), rules.seconds)

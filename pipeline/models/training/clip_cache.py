@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +22,9 @@ from pipeline.models.clip_eyes import SeenArrays
 from pipeline.models.encoder import VisionText, load_vision_text
 from pipeline.models.training.ahead import Ahead
 from pipeline.models.training.clip_samples import AskedRule, ClipSample, make_samples
-from pipeline.models.weights import SHIPPED
+from pipeline.scenes.claims import Claim
 
-SAMPLES_VERSION = 2
+SAMPLES_VERSION = 3
 """Goes up with what samples hold: older files are not read again."""
 _AHEAD = 8
 """Scenes rendered before they are wanted, for each process."""
@@ -92,7 +93,6 @@ def _make(recipe: Recipe, number: int) -> None:
             recipe.seed,
             number,
             _eyes(recipe.vision).model,
-            _vocabulary(),
             clips=recipe.clips,
             split=recipe.split,
             footage=recipe.footage,
@@ -103,13 +103,6 @@ def _make(recipe: Recipe, number: int) -> None:
 @functools.lru_cache(maxsize=2)
 def _eyes(folder: Path) -> VisionText:
     return load_vision_text(folder=folder)
-
-
-@functools.lru_cache(maxsize=1)
-def _vocabulary() -> tuple[str, ...]:
-    """Whole words of letters."""
-    pieces = (SHIPPED / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    return tuple(piece for piece in pieces if piece.isascii() and piece.isalpha() and len(piece) > 3)
 
 
 def write_samples(path: Path, samples: Sequence[ClipSample]) -> None:
@@ -143,7 +136,7 @@ def read_samples(path: Path) -> list[ClipSample]:
     return [
         ClipSample(
             SeenArrays(**{name: rows[index].copy() for name, rows in seen.items()}),
-            tuple(AskedRule(**{**rule, "parts": tuple(rule["parts"])}) for rule in one["rules"]),
+            tuple(_rule(**rule) for rule in one["rules"]),
             np.array(one["situations"], np.int8),
             tuple(one["report"]),
             one["situation"],
@@ -152,3 +145,7 @@ def read_samples(path: Path) -> list[ClipSample]:
         )
         for index, one in enumerate(told)
     ]
+
+
+def _rule(claim: Mapping[str, Any] | None, truth: int, is_own: bool) -> AskedRule:
+    return AskedRule(None if claim is None else Claim(**claim), truth, is_own)

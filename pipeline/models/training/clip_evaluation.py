@@ -1,29 +1,30 @@
-"""How good the clip stage is, on people, moments, places and wordings that training never meets.
+"""How good the clip stage is, on people, moments and places that training never meets.
 
-In: the networks and samples. Out: figures. `accuracy` and `auc` are over rules whose truth is yes or no, by P(yes)
-against P(no); `near_miss_pairs` is over the rule for a clip's own situation, on situations and on their near misses
-by themselves, so that always saying yes gives one half; `events` are recalls at the threshold that 5 % of the clips
-without that situation pass; `ordinary` is how often rules for a situation are confirmed (P(yes) of half or more) on
-clips in which nothing happens.
+In: the networks and samples; rules as they are meant, or as a reader understands some words for them. Out: figures.
+`accuracy` and `auc` are over rules whose truth is yes or no, by P(yes) against P(no); `near_miss_pairs` is over the
+rule for a clip's own situation, on situations and on their near misses by themselves, so that always saying yes gives
+one half; `events` are recalls at the threshold that 5 % of the clips without that situation pass; `ordinary` is how
+often rules for a situation are confirmed (P(yes) of half or more) on clips in which nothing happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import one_hot
 
-from pipeline.models.claim_parts import CLAIM_PARTS
+from pipeline.models.claim_parts import CLAIM_PARTS, PART_SIZES
 from pipeline.models.clip_eyes import batch_of
-from pipeline.models.clip_model import ClipNetworks, rule_batch
+from pipeline.models.clip_model import ClipNetworks
+from pipeline.models.clip_network import RuleBatch
 from pipeline.models.report_language import SITUATIONS, Present, ReportPlan, decode
-from pipeline.models.tokens import PieceReader
 from pipeline.models.training.clip_samples import CANNOT, NO, UNTOLD, YES, AskedRule, ClipSample
-from pipeline.scenes.claims import MAIN, Claim
+from pipeline.scenes.claims import MAIN
 
 _BATCH = 24
 _FALSE_POSITIVES = 0.05
@@ -31,6 +32,8 @@ _TEMPERATURES = np.geomspace(0.3, 4.0, 40)
 _NUM_REPORTS = 60
 """Reports are written one by one, token by token."""
 Floats = NDArray[np.float64]
+Read = Callable[[Sequence[AskedRule]], RuleBatch]
+"""Rules as a network takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,15 @@ class Judged:
         return shares
 
 
+def as_meant(rules: Sequence[AskedRule]) -> RuleBatch:
+    """Rules read without a mistake."""
+    parts = torch.tensor([rule.parts for rule in rules])
+    read = [one_hot(parts[:, number], size).float() for number, size in enumerate(PART_SIZES)]
+    return RuleBatch(torch.cat(read, -1), torch.tensor([rule.seconds for rule in rules]))
+
+
 @torch.inference_mode()
-def judge(networks: ClipNetworks, reader: PieceReader, samples: Sequence[ClipSample]) -> Judged:
+def judge(networks: ClipNetworks, samples: Sequence[ClipSample], read: Read = as_meant) -> Judged:
     """The networks' answers."""
     network = networks.network.eval()
     device = next(network.parameters()).device
@@ -64,18 +74,16 @@ def judge(networks: ClipNetworks, reader: PieceReader, samples: Sequence[ClipSam
         asked = [(index, rule) for index, sample in enumerate(part) for rule in sample.rules]
         seen = network.see(batch_of([sample.seen for sample in part]).to(device))
         rows = torch.tensor([index for index, _ in asked], device=device)
-        verdicts, _, _ = network.read(
-            seen.select(rows), rule_batch(reader, [rule.text for _, rule in asked]).to(device)
-        )
+        verdicts, _ = network.judged(seen.select(rows), read([rule for _, rule in asked]).to(device))
         rules += [(first + index, rule) for index, rule in asked]
         logits.append(verdicts.double().cpu().numpy())
         situations.append(network.situations(seen).double().cpu().numpy())
     return Judged(samples, rules, np.concatenate(logits), np.concatenate(situations))
 
 
-def fitted_temperature(networks: ClipNetworks, reader: PieceReader, samples: Sequence[ClipSample]) -> float:
+def fitted_temperature(networks: ClipNetworks, samples: Sequence[ClipSample]) -> float:
     """The temperature under which the truth of the samples' rules is likeliest."""
-    judged = judge(networks, reader, samples)
+    judged = judge(networks, samples)
     truth = np.array([rule.truth for _, rule in judged.rules])
     rows = np.arange(len(truth))
     losses = [-np.log(judged.probabilities(each)[rows, truth] + 1e-9).mean() for each in _TEMPERATURES]
@@ -84,14 +92,14 @@ def fitted_temperature(networks: ClipNetworks, reader: PieceReader, samples: Seq
 
 def evaluate_clips(
     networks: ClipNetworks,
-    reader: PieceReader,
     samples: Sequence[ClipSample],
     *,
+    read: Read = as_meant,
     temperature: float = 1.0,
     with_reports: bool = False,
 ) -> dict[str, Any]:
     """Figures in words for the log, the card and the benchmark."""
-    judged = judge(networks, reader, samples)
+    judged = judge(networks, samples, read)
     shares = judged.probabilities(temperature)
     figures = {
         "clips": len(samples),
@@ -103,7 +111,7 @@ def evaluate_clips(
         "ordinary": _ordinary(judged, shares),
         "calibration_error": _calibration_error(judged, shares),
     }
-    return figures | ({"reports": _reports(networks, reader, samples)} if with_reports else {})
+    return figures | ({"reports": _reports(networks, samples, read)} if with_reports else {})
 
 
 def _verdicts(judged: Judged, shares: Floats) -> dict[str, Any]:
@@ -114,9 +122,8 @@ def _verdicts(judged: Judged, shares: Floats) -> dict[str, Any]:
         f"kind {kind}": [rule.parts[0] == index for _, rule in judged.rules]
         for index, kind in enumerate(CLAIM_PARTS["kind"])
     }
-    groups |= {language: [rule.language == language for _, rule in judged.rules] for language in ("en", "zh")}
-    actions = sorted({rule.action for _, rule in judged.rules if rule.action})
-    groups |= {f"about {action}": [rule.action == action for _, rule in judged.rules] for action in actions}
+    subjects = sorted({rule.about for _, rule in judged.rules if rule.about})
+    groups |= {f"about {subject}": [rule.about == subject for _, rule in judged.rules] for subject in subjects}
     return {
         "accuracy": _accuracy(lean, truth, told),
         "auc": auc(lean[told], truth[told] == YES),
@@ -165,17 +172,13 @@ def _events(judged: Judged) -> dict[str, Any]:
 
 def _ordinary(judged: Judged, shares: Floats) -> dict[str, Any]:
     """Rules about something that happens, on clips in which nothing does."""
-    eventful = {_about(claim) for claim in MAIN.values()} - {""}
+    eventful = {claim.action or claim.state for claim in MAIN.values()} - {""}
     of = [
         row[YES] >= 0.5
         for (index, rule), row in zip(judged.rules, shares, strict=True)
-        if judged.samples[index].situation == "ordinary" and rule.truth == NO and rule.action in eventful
+        if judged.samples[index].situation == "ordinary" and rule.truth == NO and rule.about in eventful
     ]
     return {"false_positives": _rounded(np.mean(of)) if of else None, "of": len(of)}
-
-
-def _about(claim: Claim) -> str:
-    return claim.action or claim.state
 
 
 def _calibration_error(judged: Judged, shares: Floats) -> float:
@@ -188,15 +191,15 @@ def _calibration_error(judged: Judged, shares: Floats) -> float:
 
 
 @torch.inference_mode()
-def _reports(networks: ClipNetworks, reader: PieceReader, samples: Iterable[ClipSample]) -> dict[str, Any]:
+def _reports(networks: ClipNetworks, samples: Iterable[ClipSample], read: Read) -> dict[str, Any]:
     """What is written of clips that have a report, asked with the first rule that holds."""
     network, decoder = networks.network.eval(), networks.decoder.eval()
     device = next(network.parameters()).device
     scores: list[dict[str, float]] = []
     for sample in [each for each in samples if each.report][:_NUM_REPORTS]:
-        rule = next((rule.text for rule in sample.rules if rule.truth == YES), sample.rules[0].text)
+        rule = next((rule for rule in sample.rules if rule.truth == YES), sample.rules[0])
         seen = network.see(batch_of([sample.seen]).to(device))
-        _, _, about = network.read(seen, rule_batch(reader, [rule]).to(device))
+        _, about = network.judged(seen, read([rule]).to(device))
         counts = sample.seen.region_mask.sum(axis=1)[sample.seen.frame_mask]
         has_zone = bool(sample.seen.clip_numbers[2])
         written = decode(decoder.write(about, Present(tuple(int(count) for count in counts), has_zone)))

@@ -1,6 +1,7 @@
-"""Staged scenes as questions to the clip model: what is seen, rules with their truth, the report.
+"""Staged scenes as questions to the clip model: what is seen, claims with their truth, the report.
 
-In: a seed and a number. Out: samples, a pure function of both and of the frozen trunk. What is seen goes through the
+In: a seed and a number. Out: samples, a pure function of both and of the frozen trunk. What is claimed has no words
+here: `rule_words` finds some, as often as wanted. What is seen goes through the
 same `clip_eyes.look_at` as in use, from boxes with the errors of a detector and a tracker.
 """
 
@@ -15,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.contracts.values import Box, Image
-from pipeline.models.claim_parts import CLAIM_PARTS, NUM_PARTS
 from pipeline.models.clip import Clip, ClipFrame, ClipRegion
 from pipeline.models.clip_eyes import SeenArrays, look_at
 from pipeline.models.report_language import SITUATIONS
 from pipeline.models.training.clip_facts import tracked_facts
 from pipeline.models.training.clip_report import report_tokens
-from pipeline.models.training.clip_words import track_words, unknown_words
+from pipeline.models.training.rule_words import parts_of
 from pipeline.models.vision import VisionModel
-from pipeline.scenes.claims import MAIN, Claim, claims_for, words
+from pipeline.scenes.claims import MAIN, Claim, claims_for
 from pipeline.scenes.composite import RealBackground
 from pipeline.scenes.situations import stage
 from pipeline.scenes.story import Staged, Story, key_times
@@ -34,11 +34,9 @@ YES, NO, CANNOT = 0, 1, 2
 UNTOLD = -1
 SPLITS: dict[str, int] = {"train": 0, "calibration": 700_000_000, "held_out": 800_000_000}
 """What samples are for, and what is added to their seed: `calibration` has other people and moments than training,
-`held_out` other places and wordings too."""
+`held_out` other places too."""
 _SIZES_PX, _SIZE_SHARES = ((384, 216), (480, 270), (640, 360)), (0.6, 0.2, 0.2)
 _NUM_FRAMES, _FRAME_SHARES = (6, 8, 5, 4, 3, 2, 1), (0.44, 0.16, 0.12, 0.1, 0.08, 0.05, 0.05)
-_CHINESE = 0.3
-_TRACK_WORDED = 0.25
 _BLANK = 0.02
 """Share of clips whose pictures are black, grey or white through and through: nothing can be told of them."""
 _NO_ZONE = 0.12
@@ -47,21 +45,35 @@ _MOTION_ONLY = 0.25
 """Share of clips in which the detector knows motion alone: everything is called `moving`."""
 _REAL = 0.5
 _LEAST_PX = 6.0
+_UNKNOWN = 0.3
+"""Share of clips that are asked something unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedRule:
     """One rule of a clip."""
 
-    text: str
+    claim: Claim | None
+    """None: something that no scene can show."""
     truth: int
     """`YES`, `NO` or `CANNOT`."""
-    parts: tuple[int, ...]
-    """What it asks: of each of `CLAIM_PARTS` the index, `UNTOLD` throughout for rules that ask none of that."""
     is_own: bool
     """It is what a rule for the clip's situation asks: yes for the situation, no for its near miss."""
-    action: str
-    language: str
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """What it asks: of each of `CLAIM_PARTS` the index."""
+        return parts_of(self.claim)
+
+    @property
+    def seconds(self) -> float:
+        """How long it asks for; 0: not said."""
+        return 0.0 if self.claim is None else self.claim.seconds
+
+    @property
+    def about(self) -> str:
+        """The action or the state."""
+        return "" if self.claim is None else self.claim.action or self.claim.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,6 @@ def make_samples(
     seed: int,
     number: int,
     model: VisionModel,
-    vocabulary: Sequence[str],
     *,
     clips: int,
     split: str = "train",
@@ -93,7 +104,7 @@ def make_samples(
     rng = np.random.default_rng((SPLITS[split] + seed, number, 5))
     is_held_out = split == "held_out"
     staged = _staged(rng, is_held_out, footage, _REAL if split == "train" else 1.0)
-    return [_sample(staged, rng, model, list(vocabulary), is_held_out) for _ in range(clips)]
+    return [_sample(staged, rng, model) for _ in range(clips)]
 
 
 def _staged(rng: np.random.Generator, is_held_out: bool, footage: Sequence[Path], real: float) -> Staged:
@@ -110,9 +121,7 @@ def _background(path: Path) -> RealBackground:
     return RealBackground.from_file(path)
 
 
-def _sample(
-    staged: Staged, rng: np.random.Generator, model: VisionModel, vocabulary: list[str], held_out: bool
-) -> ClipSample:
+def _sample(staged: Staged, rng: np.random.Generator, model: VisionModel) -> ClipSample:
     story = staged.story
     times = key_times(story, int(rng.choice(_NUM_FRAMES, p=_FRAME_SHARES)), rng)
     rendered = [staged.scene.render(at) for at in times]
@@ -122,7 +131,7 @@ def _sample(
     has_zone = bool(story.zone) and rng.random() >= _NO_ZONE
     clip = _clip(staged, images, truths, rng, has_zone=has_zone)
     kept, seen = look_at(clip, model)
-    rules = _rules(staged, truths, rng, vocabulary, has_zone=has_zone, is_blank=is_blank, held_out=held_out)
+    rules = _rules(staged, truths, rng, has_zone=has_zone, is_blank=is_blank)
     return ClipSample(
         seen,
         tuple(rules),
@@ -167,44 +176,17 @@ def _detected(actor: ActorTruth, size: tuple[int, int], rng: np.random.Generator
 
 
 def _rules(
-    staged: Staged,
-    truths: Sequence[FrameTruth],
-    rng: np.random.Generator,
-    vocabulary: list[str],
-    *,
-    has_zone: bool,
-    is_blank: bool,
-    held_out: bool,
+    staged: Staged, truths: Sequence[FrameTruth], rng: np.random.Generator, *, has_zone: bool, is_blank: bool
 ) -> list[AskedRule]:
-    story = staged.story
-    own = MAIN.get(story.situation)
+    own = MAIN.get(staged.story.situation)
     rules = []
     for claim in claims_for(staged, truths, rng):
-        if claim.where and not has_zone:
-            continue
-        truth = None if is_blank else claim.is_true(story, truths)
-        text, language = _worded(claim, story, rng, held_out)
-        verdict = CANNOT if truth is None else YES if truth else NO
-        rules.append(AskedRule(text, verdict, parts_of(claim), claim == own, claim.action or claim.state, language))
-    if rng.random() < 0.5 or not rules:
-        text = unknown_words(rng, vocabulary, held_out=held_out)
-        rules.append(AskedRule(text, CANNOT, (UNTOLD,) * NUM_PARTS, False, "", "en"))
+        if has_zone or not claim.where:
+            truth = None if is_blank else claim.is_true(staged.story, truths)
+            rules.append(AskedRule(claim, CANNOT if truth is None else YES if truth else NO, claim == own))
+    if rng.random() < _UNKNOWN or not rules:
+        rules.append(AskedRule(None, CANNOT, is_own=False))
     return rules
-
-
-def parts_of(claim: Claim) -> tuple[int, ...]:
-    """A claim as indices in `CLAIM_PARTS`."""
-    most = len(CLAIM_PARTS["count"])
-    said = {name: str(min(claim.count, most) if name == "count" else getattr(claim, name)) for name in CLAIM_PARTS}
-    return tuple(choices.index(said[name]) for name, choices in CLAIM_PARTS.items())
-
-
-def _worded(claim: Claim, story: Story, rng: np.random.Generator, held_out: bool) -> tuple[str, str]:
-    as_track = track_words(claim, story) if rng.random() < _TRACK_WORDED and not held_out else None
-    if as_track is not None:
-        return as_track, "en"
-    language = "zh" if rng.random() < _CHINESE else "en"
-    return words(claim, language, rng, held_out=held_out), language
 
 
 def _situations(story: Story, truths: Sequence[FrameTruth]) -> NDArray[np.int8]:

@@ -20,6 +20,7 @@ that the learning rate depends on the number of the step alone and never on how 
 
 _STAGES = {
     "vision": "pipeline.models.training.vision:VisionStage",
+    "rules": "pipeline.models.training.rules:RulesStage",
     "clip": "pipeline.models.training.clip:ClipStage",
 }
 
