@@ -1,5 +1,5 @@
 """`sightline check`: is this site file right, and what was understood from it? Never touches the network,
-unless `--with-models` names an encoder that is not here yet."""
+unless `--with-models` loads an encoder that is not here yet."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from pipeline.contracts.camera import Camera
 from pipeline.contracts.observation import TextEncoder
 from pipeline.contracts.rule import DAYS, Rule, Schedule
 from pipeline.errors import ConfigError, SiteFileError
-from pipeline.site import Site, load_site, site_schema
+from pipeline.reasoning.prompt import question_of
+from pipeline.site import BUILTIN_MODEL, Site, load_site, site_schema
 from pipeline.telemetry import hide_credentials
 
+_SURE = 0.6
+"""That a rule's least certain part is as read; under it the operator is told."""
 _LOOK: dict[str, Any] = {"box": SIMPLE, "pad_edge": False}
 
 
@@ -36,7 +39,7 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of site files, for editors.")] = False,
     example: Annotated[bool, typer.Option("--example", help="Print a commented site file to start from.")] = False,
     with_models: Annotated[
-        bool, typer.Option("--with-models", help="Load the encoder and compare the rules' words by it, too.")
+        bool, typer.Option("--with-models", help="Load the models and tell what they make of the rules' words, too.")
     ] = False,
 ) -> None:
     """Check a site file and say what was understood.
@@ -92,11 +95,31 @@ def _hints(site: Site, with_models: bool) -> list[dict[str, str]]:
 
     rules = [rule for rule in site.rules if rule.enabled and rule.when is not None]
     with _encoder(site) if with_models and rules else nullcontext() as encoder:
-        return [
+        hints = [
             {"rule": rule.id, "problem": remark.problem, "suggestion": remark.suggestion}
             for index, rule in enumerate(rules)
             for remark in remarks(rule, model_id=site.models.encoder, encoder=encoder, others=rules[:index])
         ]
+    return hints + (_misread(site) if with_models else [])
+
+
+def _misread(site: Site) -> list[dict[str, str]]:
+    """Rules that the built-in model judges and does not understand, or reads with doubt."""
+    from pipeline.reasoning.vlm_builtin import NOT_UNDERSTOOD, BuiltinVlm
+
+    judged = [rule for rule in site.all_rules if rule.enabled and rule.verify == "vlm"]
+    if site.models.vlm != BUILTIN_MODEL or not judged:
+        return []
+    model, hints = BuiltinVlm(), []
+    for rule in judged:
+        read = model.reads(question_of(rule))
+        if not read.is_understood:
+            hints.append({"rule": rule.id, "problem": f"ask: {question_of(rule)!r}", "suggestion": NOT_UNDERSTOOD})
+        elif read.score < _SURE:
+            problem = f"the built-in model reads {question_of(rule)!r} as: {read} ({read.score:.0%} sure)"
+            hints.append({"rule": rule.id, "problem": problem, "suggestion": "say it in fewer, plainer words"})
+    model.close()
+    return hints
 
 
 @contextmanager

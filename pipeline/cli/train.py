@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from pipeline.models.training.plan import TrainingPlan
 
-Stage = Literal["vision", "rules", "clip"]
+Stage = Literal["vision", "captions", "rules", "clip"]
 Size = Literal["nano", "tiny"]
 _TIME_TO_SPARE = 1.5
 """A plan in minutes is a number of steps; a slow machine stops after so many times the minutes, to be resumed."""
@@ -56,7 +56,7 @@ def train(
     except ModuleNotFoundError as error:
         raise ConfigError("training needs torch: pip install 'sightline[models]'") from error
     from pipeline.models.training.loop import train as run
-    from pipeline.models.training.plan import STEPS_PER_MINUTE, TrainingPlan
+    from pipeline.models.training.plan import STEPS_PER_MINUTE, TrainingPlan, is_bf16_fast
 
     if (minutes is None) == (steps is None):
         raise ConfigError("say how long: either --minutes or --steps")
@@ -73,20 +73,12 @@ def train(
         threads=threads or os.cpu_count() or 1,
         workers=workers,
         device=device,
-        is_bf16=_is_bf16_fast(device),
+        is_bf16=is_bf16_fast(device),
         evaluate_every_seconds=evaluate_every,
         at_most_seconds=(minutes * 60 * _TIME_TO_SPARE) if minutes else float("inf"),
         footage=tuple(adapt or ()),
     )
     _tell_end(plan, run(plan, is_resumed=resume, show=say_json if as_json else _show), as_json)
-
-
-def _is_bf16_fast(device: str) -> bool:
-    """On CUDA, and on CPUs with instructions for it; elsewhere bf16 is emulated, at a loss."""
-    if device.startswith("cuda"):
-        return True
-    flags = Path("/proc/cpuinfo")
-    return flags.is_file() and bool({"avx512_bf16", "amx_bf16"} & set(flags.read_text(encoding="utf-8").split()))
 
 
 def _show(line: Mapping[str, Any]) -> None:

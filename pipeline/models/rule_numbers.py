@@ -25,7 +25,8 @@ _NUMBER = rf"\d{{1,5}}(?:\.\d{{1,3}})?|\b(?:{'|'.join(_SPELLED)})\b|[{_CHINESE}]
 _TIMES = tuple((seconds, re.compile(rf"(?i)(?P<number>{_NUMBER})\s*(?:{unit})")) for seconds, unit in _UNITS.items())
 _PHRASES = (
     (30.0, re.compile(r"(?i)\bhalf (?:a|of a) minute\b|半分钟")),
-    (60.0, re.compile(r"(?i)(?<!half )(?<!half of )\ba minute\b")),
+    (60.0, re.compile(r"(?i)(?<!half )(?<!half of )\ba minute\b(?! and a half)")),
+    (90.0, re.compile(r"(?i)\ba minute and a half\b|一分半钟?")),
     (120.0, re.compile(r"(?i)\ba couple of minutes\b")),
     (900.0, re.compile(r"(?i)\bquarter of an hour\b|一刻钟")),
     (1800.0, re.compile(r"(?i)\bhalf an hour\b|半个?小时")),

@@ -24,6 +24,11 @@ from pipeline.models.trunk import Size, attend, size_of
 from pipeline.models.weights import RULES, SHIPPED, Words, read_weights, read_words
 
 _HEAD_WIDTH = 32
+_KINDS = {
+    "does": "", "nobody": "no", "crosses": "crosses the line", "follows": "follows another over the line",
+    "state": "the picture", "unknown": "nothing it knows",
+}  # fmt: skip
+"""In front of the rest."""
 
 
 class RuleNetwork(nn.Module):
@@ -68,6 +73,16 @@ class Meaning:
     def is_understood(self) -> bool:
         """Whether it asks something that the model knows at all."""
         return self.parts["kind"] != "unknown"
+
+    def __str__(self) -> str:
+        """In few words: `person, lie, in the zone, at least 5 s`."""
+        said = self.parts
+        words = [_KINDS[said["kind"]], said["label"], said["action"] or said["state"]]
+        words += [f"carrying {said['carrying']}"] * bool(said["carrying"])
+        words += [f"{said['where']} the zone"] * bool(said["where"])
+        words += [f"at least {said['count']}"] * (said["count"] != "1")
+        words += [f"{'at most' if said['kind'] == 'follows' else 'at least'} {self.seconds:g} s"] * bool(self.seconds)
+        return ", ".join(word.replace("_", " ") for word in words if word)
 
 
 class RuleReader:

@@ -30,8 +30,13 @@ from pipeline.reasoning.words import WORDS
 
 if TYPE_CHECKING:
     from pipeline.models.clip_model import ClipModel
+    from pipeline.models.rule_reader import Meaning
 
 NAME = "builtin-nano"
+NOT_UNDERSTOOD = (
+    "the built-in model does not know what the rule asks for: say one thing that persons, vehicles, animals or bags "
+    "do, or name a larger model"
+)
 _DOUBT = 0.1
 """Of a second look, kept for `cannot tell`: the region classifier is not always right about what it is sure of."""
 
@@ -62,7 +67,14 @@ class BuiltinVlm:
                 return _answer(self._look(prompt))
             if prompt.request is None or not prompt.request.frames:
                 return _answer(CANNOT_TELL)
-            return _answer(self._loaded().verdict(clip_of(prompt.request)))
+            clip = clip_of(prompt.request)
+            model = self._loaded()
+            return _answer(model.verdict(clip), model.reader.meaning(clip.rule))
+
+    def reads(self, rule: str) -> Meaning:
+        """How it understands a rule's words; `ConfigError` as `warm_up`."""
+        with self._lock:
+            return self._loaded().reader.meaning(rule)
 
     def report(self, prompt: Prompt, schema: Mapping[str, Any]) -> str:  # noqa: ARG002 - its own form is that schema
         """The report as JSON; `InvalidMessage` for a prompt that is not about an alarm."""
@@ -135,7 +147,9 @@ def _region(region: SeenRegion) -> ClipRegion:
     return ClipRegion(Box(*region.box), region.label, region.track_id)
 
 
-def _answer(verdict: Verdict3) -> Answer:
+def _answer(verdict: Verdict3, read: Meaning | None = None) -> Answer:
     weights = (verdict.yes, verdict.no, verdict.cannot_tell)
     word = max(zip(weights, WORDS, strict=True))[1]
-    return Answer(*weights, text=f"{word} (the built-in model)")
+    told = "the built-in model" if read is None else f"the built-in model, which read the rule as: {read}"
+    note = "" if read is None or read.is_understood else NOT_UNDERSTOOD
+    return Answer(*weights, text=f"{word} ({told})", note=note)

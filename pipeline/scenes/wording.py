@@ -55,6 +55,10 @@ class Wider:
         """What operators ask for that no scene can show: `doing` of a person, a `thing`, a whole `clause`."""
         return says(*self._tables["UNKNOWN"][name])
 
+    def names(self, name: str) -> tuple[str, ...]:
+        """A plain list."""
+        return tuple(self._tables[name]["all"])
+
     def all(self, name: str, each: Says) -> Says:
         """An entry that is a table of its own."""
         return each._replace(asked=tuple(self._tables[name]["all"]))

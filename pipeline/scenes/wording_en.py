@@ -232,7 +232,7 @@ _CLAUSE = _WIDER.all("_CLAUSE", says(
     "notify me when {x}",
 ))  # fmt: skip
 _UNKNOWN = {name: _WIDER.unknown(name) for name in ("doing", "thing", "clause")}
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def phrase_en(claim: Claim, rng: np.random.Generator, held_out: bool) -> str:
@@ -322,7 +322,7 @@ def _zone(name: str, rng: np.random.Generator, held_out: bool) -> str:
 
 
 def _number(count: int, rng: np.random.Generator) -> str:
-    return _NUMBERS[count] if count < len(_NUMBERS) and rng.random() < 0.5 else str(count)
+    return NUMBERS[count] if count < len(NUMBERS) and rng.random() < 0.5 else str(count)
 
 
 def _written(text: str, rng: np.random.Generator) -> str:
@@ -393,7 +393,7 @@ def count_en(label: str, count: int) -> str:
     """`a person`, `three people`, `12 cars`."""
     if count == 1:
         return ONE[label].usual[0]
-    return f"{_NUMBERS[count] if count < len(_NUMBERS) else count} {NOUNS[label][1]}"
+    return f"{NUMBERS[count] if count < len(NUMBERS) else count} {NOUNS[label][1]}"
 
 
 def joined_en(parts: list[str]) -> str:

@@ -160,7 +160,7 @@ _FULL = _WIDER.all("_FULL", says(
     "请留意是否{x}", "{x}时告警", "凡{x}即刻上报",
 ))  # fmt: skip
 _UNKNOWN = {name: _WIDER.unknown(name) for name in ("doing", "thing", "clause")}
-_NUMBERS = ("零", "一", "两", "三", "四", "五", "六", "七", "八", "九", "十")
+NUMBERS = ("零", "一", "两", "三", "四", "五", "六", "七", "八", "九", "十")
 
 
 def phrase_zh(claim: Claim, rng: np.random.Generator, held_out: bool) -> str:
@@ -222,7 +222,7 @@ def _zone(name: str, rng: np.random.Generator, held_out: bool) -> str:
 
 
 def _number(count: int, rng: np.random.Generator) -> str:
-    return _NUMBERS[count] if count < len(_NUMBERS) and rng.random() < 0.5 else str(count)
+    return NUMBERS[count] if count < len(NUMBERS) and rng.random() < 0.5 else str(count)
 
 
 PLACES: dict[str, str] = {
@@ -272,7 +272,7 @@ def place_zh(name: str) -> str:
 def named_zh(label: str, colour: str, number: int) -> str:
     """`第二个穿红色衣服的人`, `白色小汽车`."""
     noun, measure = NOUNS.get(label, ("物体", "个"))
-    ordinal = "二" if number == 2 else _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+    ordinal = "二" if number == 2 else NUMBERS[number] if number < len(NUMBERS) else str(number)
     order = f"第{ordinal}{measure}" if number else ""
     if label == "person":
         return f"{order}穿{COLOURS[colour]}色衣服的人" if colour else f"{order or '那个'}人"
@@ -282,7 +282,7 @@ def named_zh(label: str, colour: str, number: int) -> str:
 def count_zh(label: str, count: int) -> str:
     """`一个人`, `三个人`, `12辆小汽车`."""
     noun, measure = NOUNS[label]
-    return f"{_NUMBERS[count] if count < len(_NUMBERS) else count}{measure}{noun}"
+    return f"{NUMBERS[count] if count < len(NUMBERS) else count}{measure}{noun}"
 
 
 def joined_zh(parts: list[str]) -> str:

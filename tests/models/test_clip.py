@@ -140,6 +140,7 @@ def test_numbers_of_facts_stay_within_their_bounds() -> None:
         ("at least twelve seconds", 12.0),
         ("2 or more bags for half a minute", 30.0),
         ("3 people for a minute", 60.0),
+        ("waits a minute and a half", 90.0),
         ("stays half an hour", 1800.0),
         ("parked for 1.5 hours", 5400.0),
         ("超过十五秒", 15.0),

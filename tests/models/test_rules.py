@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.models
+torch = pytest.importorskip("torch")
 clips = pytest.importorskip("tests.support.clips")
 
 from pipeline.errors import ConfigError  # noqa: E402
 from pipeline.models.claim_parts import CLAIM_PARTS, PART_SIZES  # noqa: E402
-from pipeline.models.rule_reader import load_rule_reader  # noqa: E402
+from pipeline.models.rule_reader import Meaning, load_rule_reader  # noqa: E402
 from pipeline.models.training.loop import train  # noqa: E402
 from pipeline.models.training.plan import TrainingPlan  # noqa: E402
 from pipeline.models.training.rule_words import drawn_rule, worded  # noqa: E402
@@ -36,7 +37,7 @@ def test_trained_weights_read(tmp_path: Path) -> None:
     trained = train(_plan(tmp_path))
     assert set(trained.figures) == {"usual_wordings", "held_out_wordings"}
     read = load_rule_reader(folder=tmp_path).read(["a person falls", "有人摔倒超过5秒", ""])
-    sums = [part.sum(-1) for part in read.parts.split(PART_SIZES, -1)]
+    sums = [part.sum(-1) for part in torch.split(read.parts, PART_SIZES, -1)]
     assert all(each.tolist() == pytest.approx([1.0] * 3, abs=1e-5) for each in sums)
     assert read.seconds.tolist() == [0.0, 5.0, 0.0]
 
@@ -47,6 +48,16 @@ def test_a_rule_is_told_as_it_is_understood(tmp_path: Path) -> None:
     assert all(meaning.parts[name] in choices for name, choices in CLAIM_PARTS.items())
     assert meaning.seconds == 5.0
     assert 0 < meaning.score <= 1
+
+
+def test_a_meaning_is_told_in_few_words() -> None:
+    """Who, doing what, where, how many, for how long."""
+    none = dict.fromkeys(CLAIM_PARTS, "") | {"count": "1"}
+    stays = {**none, "kind": "does", "label": "person", "where": "in", "count": "3"}
+    assert str(Meaning(stays, 12.0, 0.9)) == "person, in the zone, at least 3, at least 12 s"
+    wrong_way = {**none, "kind": "nobody", "label": "person", "action": "wrong_way", "carrying": "bag"}
+    assert str(Meaning(wrong_way, 0.0, 0.9)) == "no, person, wrong way, carrying bag"
+    assert str(Meaning({**none, "kind": "unknown"}, 0.0, 0.9)) == "nothing it knows"
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pipeline.reasoning.pictures import prepare
 from pipeline.reasoning.prompt import look_prompt, report_prompt, verdict_prompt
 from pipeline.reasoning.reasoner import VlmReasoner
 from pipeline.reasoning.schema import parse_report, report_schema
-from pipeline.reasoning.vlm_builtin import NAME, BuiltinVlm, clip_of
+from pipeline.reasoning.vlm_builtin import NAME, NOT_UNDERSTOOD, BuiltinVlm, clip_of
 from pipeline.settings import ReasoningSettings
 
 pytestmark = pytest.mark.models
@@ -54,6 +54,14 @@ def test_the_request_becomes_a_clip() -> None:
     assert [frame.seconds for frame in clip.frames] == [0.0, 4.0, 8.0]
     assert clip.frames[0].regions[0].track_id == 7
     assert [(fact.kind, fact.value) for fact in clip.facts] == [("entered_zone", 6.0)]
+
+
+def test_a_verdict_says_how_the_rule_was_read(model: BuiltinVlm) -> None:
+    """A rule that the model does not know is told from one that it judges."""
+    answer = model.verdict(prompts()[0])
+    read = model.reads("a person climbs the fence")
+    assert f"read the rule as: {read}" in answer.text
+    assert answer.note == ("" if read.is_understood else NOT_UNDERSTOOD)
 
 
 def test_a_verdict_is_of_three_probabilities(model: BuiltinVlm) -> None:

@@ -4,13 +4,13 @@ In: the networks and samples; rules as they are meant, or as a reader understand
 `accuracy` and `auc` are over rules whose truth is yes or no, by P(yes) against P(no); `near_miss_pairs` is over the
 rule for a clip's own situation, on situations and on their near misses by themselves, so that always saying yes gives
 one half; `events` are recalls at the threshold that 5 % of the clips without that situation pass; `ordinary` is how
-often rules for a situation are confirmed (P(yes) of half or more) on clips in which nothing happens.
+often the rules for situations are confirmed (P(yes) of half or more) on clips in which nothing happens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,14 @@ from pipeline.models.clip_model import ClipNetworks
 from pipeline.models.clip_network import RuleBatch
 from pipeline.models.report_language import SITUATIONS, Present, ReportPlan, decode
 from pipeline.models.training.clip_samples import CANNOT, NO, UNTOLD, YES, AskedRule, ClipSample
-from pipeline.scenes.claims import MAIN
+from pipeline.scenes.claims import MAIN, Claim
 
 _BATCH = 24
 _FALSE_POSITIVES = 0.05
 _TEMPERATURES = np.geomspace(0.3, 4.0, 40)
+_CONFIRMED = 0.5
+NOT_SHOWN = 0
+"""Of a sample's situations."""
 _NUM_REPORTS = 60
 """Reports are written one by one, token by token."""
 Floats = NDArray[np.float64]
@@ -108,7 +111,7 @@ def evaluate_clips(
         "verdicts": _verdicts(judged, shares),
         "near_miss_pairs": _near_misses(judged, shares),
         "events": _events(judged),
-        "ordinary": _ordinary(judged, shares),
+        "ordinary": _ordinary(networks, samples, temperature, read),
         "calibration_error": _calibration_error(judged, shares),
     }
     return figures | ({"reports": _reports(networks, samples, read)} if with_reports else {})
@@ -170,15 +173,25 @@ def _events(judged: Judged) -> dict[str, Any]:
     return {"mean_recall": _rounded(np.mean(recalls)) if recalls else None, "by_class": found}
 
 
-def _ordinary(judged: Judged, shares: Floats) -> dict[str, Any]:
-    """Rules about something that happens, on clips in which nothing does."""
-    eventful = {claim.action or claim.state for claim in MAIN.values()} - {""}
-    of = [
-        row[YES] >= 0.5
-        for (index, rule), row in zip(judged.rules, shares, strict=True)
-        if judged.samples[index].situation == "ordinary" and rule.truth == NO and rule.about in eventful
+def _ordinary(networks: ClipNetworks, samples: Sequence[ClipSample], temperature: float, read: Read) -> dict[str, Any]:
+    """The rule for each situation, asked of clips in which none of them happens."""
+    calm = [
+        replace(sample, rules=tuple(AskedRule(claim, NO, is_own=False) for claim in _askable(sample)))
+        for sample in samples
+        if sample.situation == "ordinary"
     ]
-    return {"false_positives": _rounded(np.mean(of)) if of else None, "of": len(of)}
+    if not calm:
+        return {"false_positives": None, "of": 0}
+    confirmed = judge(networks, calm, read).probabilities(temperature)[:, YES] >= _CONFIRMED
+    return {"false_positives": _rounded(confirmed.mean()), "of": len(confirmed)}
+
+
+def _askable(sample: ClipSample) -> list[Claim]:
+    """The situations' claims that are known not to hold of a clip."""
+    has_zone = bool(sample.seen.clip_numbers[2])
+    told = zip(SITUATIONS, sample.situations, strict=True)
+    calm = [MAIN[name] for name, is_so in told if name in MAIN and is_so == NOT_SHOWN]
+    return [claim for claim in calm if has_zone or not claim.where]
 
 
 def _calibration_error(judged: Judged, shares: Floats) -> float:

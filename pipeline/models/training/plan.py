@@ -20,6 +20,7 @@ that the learning rate depends on the number of the step alone and never on how 
 
 _STAGES = {
     "vision": "pipeline.models.training.vision:VisionStage",
+    "captions": "pipeline.models.training.captions:CaptionsStage",
     "rules": "pipeline.models.training.rules:RulesStage",
     "clip": "pipeline.models.training.clip:ClipStage",
 }
@@ -91,3 +92,11 @@ def make_stage(plan: TrainingPlan) -> Stage:
     torch.manual_seed(plan.seed)
     stage: Stage = getattr(importlib.import_module(module), name)(plan)
     return stage
+
+
+def is_bf16_fast(device: str) -> bool:
+    """On CUDA, and on CPUs with instructions for it; elsewhere bf16 is emulated, at a loss."""
+    if device.startswith("cuda"):
+        return True
+    flags = Path("/proc/cpuinfo")
+    return flags.is_file() and bool({"avx512_bf16", "amx_bf16"} & set(flags.read_text(encoding="utf-8").split()))

@@ -1,7 +1,8 @@
 """Rules in words with what they ask, for which no scene is needed: what the reader of rules learns from.
 
-A rule is a `Claim` that anybody might write, put into words by `scenes.claims.words` or as `pipeline.reasoning.prompt`
-words a track rule; or something that no scene can show, which is read as `unknown`. Zones go by any name.
+A rule is a `Claim` that anybody might write, put into words by `scenes.claims.words`, in haste (`scenes.terse`) or as
+`pipeline.reasoning.prompt` words a track rule; or something that no scene can show, which is read as `unknown`. Zones
+go by any name.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from pipeline.scenes.claims import (
     unknown_words,
     words,
 )
+from pipeline.scenes.terse import PLACES, terse
 from pipeline.scenes.wording_zh import ZONES
 
 CHINESE = 0.3
 """Share of the rules."""
 _TRACK_WORDED = 0.12
 _UNKNOWN_SHARE = 0.15
-_NAMES = tuple(ZONES)
+_TERSE = 0.35
+_NAMES = (*ZONES, *PLACES["en"])
 _WHERE: tuple[Where, ...] = ("in", "near", "outside")
 _LINES = ("line", "door", "gate", "fence", "entrance", "exit_2")
 
@@ -66,6 +69,8 @@ def worded(
     as_track = _track_words(claim, rng) if rng.random() < _TRACK_WORDED and not held_out else None
     if as_track is not None:
         return WordedRule(as_track, parts_of(claim), "en")
+    if rng.random() < _TERSE and not held_out:
+        return WordedRule(terse(claim, language, rng), parts_of(claim), language)
     return WordedRule(words(claim, language, rng, held_out=held_out), parts_of(claim), language)
 
 
@@ -82,12 +87,12 @@ def drawn_claim(rng: np.random.Generator, vocabulary: Sequence[str]) -> Claim:
         claim = MAIN[str(rng.choice(list(MAIN)))]
         return replace(claim, zone=_name(rng, vocabulary)) if claim.where else claim
     if kind == "state":
-        return Claim("state", state=str(rng.choice(STATES)))
+        return Claim("state", state=str(rng.choice(STATES)), seconds=_seconds(rng) if rng.random() < 0.2 else 0.0)
     label = _label(rng)
     if kind == "crosses":
         return Claim("crosses", label, line=MARKED)
     if kind == "follows":
-        return Claim("follows", label, line=MARKED, seconds=float(rng.integers(1, 6)))
+        return Claim("follows", label, line=MARKED, seconds=float(rng.integers(1, 10)))
     claim = Claim("does", label, _action(label, rng))
     if label == "person" and rng.random() < 0.2:
         claim = replace(claim, carrying=str(rng.choice(CLAIM_PARTS["carrying"][1:])))
@@ -95,7 +100,7 @@ def drawn_claim(rng: np.random.Generator, vocabulary: Sequence[str]) -> Claim:
         where: Where = _WHERE[int(rng.choice(3, p=(0.6, 0.2, 0.2)))]
         claim = replace(claim, where=where, zone=_name(rng, vocabulary))
     if kind == "nobody":
-        return replace(claim, kind="nobody")
+        return replace(claim, kind="nobody", seconds=_seconds(rng) if rng.random() < 0.2 else 0.0)
     more = rng.random()
     if more < 0.15:
         return replace(claim, count=int(rng.integers(2, 9)))

@@ -1,0 +1,72 @@
+"""Training the built-in models again from the seed: is the loss curve the same?
+
+Each stage is trained for `--minutes` as the shipped weights were (seed, planned steps, threads), and its losses are
+held against those that the shipped run logged (`data/builtin_curves.json`). On another processor the last digits may
+differ.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from measure import parser, save, show
+
+from pipeline.models.training.loop import train
+from pipeline.models.training.plan import TrainingPlan, is_bf16_fast
+from pipeline.models.weights import RULES, SHIPPED, VISION
+
+CURVES = Path(__file__).parent / "data" / "builtin_curves.json"
+
+
+def retrained(stage: str, shipped: dict[str, Any], minutes: float) -> dict[str, Any]:
+    """How far the first minutes' losses are from the shipped run's."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        if stage not in (VISION, RULES):
+            shutil.copy(SHIPPED / f"{VISION}.safetensors", out)
+        losses: dict[int, float] = {}
+        plan = TrainingPlan(
+            stage,
+            out,
+            shipped["steps"],
+            threads=shipped["threads"],
+            is_bf16=is_bf16_fast("cpu"),
+            at_most_seconds=60 * minutes,
+            evaluate_every_seconds=float("inf"),
+            options={"held_out": 1},
+        )
+        train(plan, show=lambda line: losses.update({line["step"]: line["loss"]} if "loss" in line else {}))
+    both = [(losses[int(step)], loss) for step, loss in shipped["losses"].items() if int(step) in losses]
+    return {
+        "steps": max(losses),
+        "compared": len(both),
+        "first": both[0],
+        "last": both[-1],
+        "largest difference": max(abs(one - other) for one, other in both),
+    }
+
+
+def main() -> None:
+    """Run, print, and with `--save` keep the figures."""
+    options = parser(__doc__ or "")
+    options.add_argument("--minutes", type=float, default=5.0, help="of each stage")
+    options.add_argument("--stage", action="append", default=[], help="only these")
+    given = options.parse_args()
+    curves = json.loads(CURVES.read_text(encoding="utf-8"))
+    found = {
+        stage: retrained(stage, shipped, given.minutes)
+        for stage, shipped in curves.items()
+        if not given.stage or stage in given.stage
+    }
+    columns = list(next(iter(found.values())))
+    show("Losses now and then", ["stage", *columns], [(stage, *each.values()) for stage, each in found.items()])
+    if given.save:
+        print(save(Path(__file__).stem, found))
+
+
+if __name__ == "__main__":
+    main()
