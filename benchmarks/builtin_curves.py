@@ -1,8 +1,8 @@
 """Training the built-in models again from the seed: is the loss curve the same?
 
 Each stage is trained for `--minutes` as the shipped weights were (seed, planned steps, threads), and its losses are
-held against those that the shipped run logged (`data/builtin_curves.json`). On another processor the last digits may
-differ.
+held against those that the shipped run logged (`data/builtin_curves.json`, made by `--keep FOLDER` from a run's logs).
+On another processor the last digits may differ.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from typing import Any
 
 from measure import parser, save, show
 
-from pipeline.models.training.loop import train
-from pipeline.models.training.plan import TrainingPlan, is_bf16_fast
+from pipeline.models.training.loop import log_path, train
+from pipeline.models.training.plan import TrainingPlan, is_bf16_fast, stage_names
 from pipeline.models.weights import RULES, SHIPPED, VISION
 
 CURVES = Path(__file__).parent / "data" / "builtin_curves.json"
+
+_KEPT = 600
+"""Steps whose losses are kept: more than five minutes make."""
 
 
 def retrained(stage: str, shipped: dict[str, Any], minutes: float) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def retrained(stage: str, shipped: dict[str, Any], minutes: float) -> dict[str, 
             out,
             shipped["steps"],
             threads=shipped["threads"],
-            is_bf16=is_bf16_fast("cpu"),
+            is_bf16=shipped["is_bf16"],
             at_most_seconds=60 * minutes,
             evaluate_every_seconds=float("inf"),
             options={"held_out": 1},
@@ -50,12 +53,30 @@ def retrained(stage: str, shipped: dict[str, Any], minutes: float) -> dict[str, 
     }
 
 
+def keep(folder: Path, threads: int) -> None:
+    """The first losses of the runs in a folder, as what later ones are held against."""
+    curves = json.loads(CURVES.read_text(encoding="utf-8")) if CURVES.exists() else {}
+    for stage in stage_names():
+        log = log_path(TrainingPlan(stage, folder, 0))
+        if log.exists():
+            lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+            losses = {str(line["step"]): line["loss"] for line in lines if line.get("loss") and line["step"] <= _KEPT}
+            kept = {"steps": lines[0]["steps"], "threads": threads, "is_bf16": is_bf16_fast("cpu"), "losses": losses}
+            curves[stage] = kept
+    CURVES.write_text(json.dumps(curves, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Run, print, and with `--save` keep the figures."""
     options = parser(__doc__ or "")
     options.add_argument("--minutes", type=float, default=5.0, help="of each stage")
     options.add_argument("--stage", action="append", default=[], help="only these")
+    options.add_argument("--keep", type=Path, help="the folder of runs whose weights are to ship; trains nothing")
+    options.add_argument("--threads", type=int, default=1, help="that those runs had")
     given = options.parse_args()
+    if given.keep:
+        keep(given.keep, given.threads)
+        return
     curves = json.loads(CURVES.read_text(encoding="utf-8"))
     found = {
         stage: retrained(stage, shipped, given.minutes)

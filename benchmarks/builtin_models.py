@@ -4,8 +4,8 @@ One row a kind of clips and a way of asking: verdicts, pairs of situations and n
 positives where nothing happens, what reports name. Clips: other people in known places, held-out places and, with
 `--footage`, held-out people over the views of real recordings, which must not have been adapted to. Asked: as meant
 (a rule's parts without a mistake), in usual wordings, in held-out wordings. Then events by class, how the rules of
-`data/operator_rules.json` are read (written by somebody who saw neither the scenes' words nor the model), pictures
-found by captions, whether reports keep to the schema, and how long answers take on one core. Trained weights are read
+`data/operator_rules*.json` are read (written by somebody who saw neither the scenes' words nor the model),
+whether reports keep to the schema, and how long answers take on one core. Trained weights are read
 from where they ship, or `--weights`.
 """
 
@@ -39,8 +39,8 @@ from pipeline.reasoning.schema import parse_report
 from pipeline.scenes.claims import MAIN, words
 from pipeline.scenes.situations import SITUATIONS, stage
 from pipeline.scenes.story import key_times
+from tests.support.operator_rules import operator_rules, right_parts
 
-OPERATOR_RULES = Path(__file__).parent / "data" / "operator_rules.json"
 _REPORT_COLUMNS = ("tale", "elements_f1", "relations_f1", "actions_f1")
 _COLUMNS = (
     "accuracy", "AUC", "recall at 5 %", "cannot tell AUC", "near-miss pairs", "events at 5 %", "false positives",
@@ -73,18 +73,10 @@ def _in_words(reader: RuleReader, *, held_out: bool) -> Read:
     return read
 
 
-def operators(reader: RuleReader) -> dict[str, Any]:
+def operators(reader: RuleReader, rules: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Share of the operators' rules whose parts are read right: each part, all of them, and the duration."""
-    rules = json.loads(OPERATOR_RULES.read_text(encoding="utf-8"))
     read = [reader.meaning(rule["text"]) for rule in rules]
-    right = [
-        {
-            name: meaning.parts[name] == str(min(rule["count"], 6) if name == "count" else rule[name])
-            for name in CLAIM_PARTS
-        }
-        | {"seconds": meaning.seconds == rule["seconds"]}
-        for rule, meaning in zip(rules, read, strict=True)
-    ]
+    right = [right_parts(rule, meaning) for rule, meaning in zip(rules, read, strict=True)]
     told = {name: float(np.mean([each[name] for each in right])) for name in (*CLAIM_PARTS, "seconds")}
     whole = np.array([all(each.values()) for each in right])
     for language in ("en", "zh"):
@@ -101,7 +93,7 @@ def clips(count: int) -> list[Clip]:
 
 
 def _clip(number: int, situation: str) -> Clip:
-    staged = stage(_SEED + number, situation=situation, size=(768, 432))
+    staged = stage(_SEED + number, situation=situation, held_out=True, size=(768, 432))
     times = key_times(staged.story, _NUM_FRAMES, np.random.default_rng(number))
     frames = []
     for at in times:
@@ -189,13 +181,18 @@ def main() -> None:
             recipe = Recipe(given.weights, Path(folder) / kind, seed=_SEED, clips=2, split=split, footage=footage)
             found[kind] = figures(model, ClipCache(recipe).up_to(given.scenes), temperature)
     _show(found)
-    read = operators(model.reader)
-    show("Operators' rules, read right", list(read), [list(read.values())])
+    read = {name: operators(model.reader, rules) for name, rules in _operator_rules().items()}
+    columns = list(read["test"])
+    show("Operators' rules, read right", ["set", *columns], [(name, *each.values()) for name, each in read.items()])
     timed = answers(model, clips(given.answers))
     show("Answers", list(timed), [list(timed.values())])
     if given.save:
         saved = {"weights": model.version, **found, "operators": read, "answers": timed}
         print(save(Path(__file__).stem, saved))
+
+
+def _operator_rules() -> dict[str, list[dict[str, Any]]]:
+    return {"test": operator_rules(), "tuned on": operator_rules(tuned_on=True)}
 
 
 def _kinds(footage: Sequence[Path]) -> Iterator[tuple[str, str, tuple[Path, ...]]]:

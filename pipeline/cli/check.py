@@ -4,7 +4,7 @@ unless `--with-models` loads an encoder that is not here yet."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from datetime import time
 from importlib.resources import files
 from pathlib import Path
@@ -105,20 +105,21 @@ def _hints(site: Site, with_models: bool) -> list[dict[str, str]]:
 
 def _misread(site: Site) -> list[dict[str, str]]:
     """Rules that the built-in model judges and does not understand, or reads with doubt."""
-    from pipeline.reasoning.vlm_builtin import NOT_UNDERSTOOD, BuiltinVlm
+    from pipeline.reasoning.vlm_builtin import KNOWN, BuiltinVlm
 
     judged = [rule for rule in site.all_rules if rule.enabled and rule.verify == "vlm"]
-    if site.models.vlm != BUILTIN_MODEL or not judged:
+    if BUILTIN_MODEL not in (site.models.vlm, site.models.strong_vlm) or not judged:
         return []
-    model, hints = BuiltinVlm(), []
-    for rule in judged:
-        read = model.reads(question_of(rule))
-        if not read.is_understood:
-            hints.append({"rule": rule.id, "problem": f"ask: {question_of(rule)!r}", "suggestion": NOT_UNDERSTOOD})
-        elif read.score < _SURE:
-            problem = f"the built-in model reads {question_of(rule)!r} as: {read} ({read.score:.0%} sure)"
-            hints.append({"rule": rule.id, "problem": problem, "suggestion": "say it in fewer, plainer words"})
-    model.close()
+    hints = []
+    with closing(BuiltinVlm()) as model:
+        for rule in judged:
+            words, read = question_of(rule), model.reads(question_of(rule))
+            if not read.is_understood:
+                problem = f"the built-in model does not know what {words!r} asks for, and will never confirm it"
+                hints.append({"rule": rule.id, "problem": problem, "suggestion": KNOWN})
+            elif read.score < _SURE:
+                problem = f"the built-in model reads {words!r} as: {read} ({read.score:.0%} sure)"
+                hints.append({"rule": rule.id, "problem": problem, "suggestion": "say it in fewer, plainer words"})
     return hints
 
 

@@ -24,4 +24,3 @@ CLAIM_PARTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Part to what it can be."""
 PART_SIZES = [len(choices) for choices in CLAIM_PARTS.values()]
-NUM_PART_SCORES = sum(PART_SIZES)

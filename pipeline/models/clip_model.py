@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from pipeline.errors import ConfigError
 from pipeline.models.clip import CANNOT_TELL, Clip, Verdict3, kept_frames
 from pipeline.models.clip_eyes import batch_of, look_at
-from pipeline.models.clip_network import ClipNetwork, Seen
+from pipeline.models.clip_network import ClipNetwork, RuleBatch, Seen
 from pipeline.models.decoder import ReportDecoder
 from pipeline.models.encoder import VisionText, load_vision_text
 from pipeline.models.pixels import as_rgb
 from pipeline.models.report_language import LANGUAGE_VERSION, Present, decode
 from pipeline.models.report_words import as_report
-from pipeline.models.rule_reader import RuleReader, load_rule_reader
+from pipeline.models.rule_reader import Meaning, RuleReader, load_rule_reader, meaning_of
 from pipeline.models.trunk import Size
 from pipeline.models.weights import CLIP, SHIPPED, clip_version, read_weights
 
@@ -53,11 +53,17 @@ class ClipModel:
 
     def verdict(self, clip: Clip) -> Verdict3:
         """Whether the clip shows what its rule says."""
-        if not clip.rule.strip() or not _can_be_seen(clip):
-            return CANNOT_TELL
-        logits, _, _ = self._judged(clip)
+        return self.judge(clip)[0]
+
+    def judge(self, clip: Clip) -> tuple[Verdict3, Meaning]:
+        """The verdict, and how the rule was read for it: what is not understood cannot be told."""
+        rule = self.reader.read([clip.rule])
+        meaning = meaning_of(rule)
+        if not clip.rule.strip() or not meaning.is_understood or not _can_be_seen(clip):
+            return CANNOT_TELL, meaning
+        logits, _, _ = self._judged(clip, rule)
         yes, no, cannot_tell = (logits[0] / self._temperature).softmax(-1).tolist()
-        return Verdict3(yes, no, cannot_tell)
+        return Verdict3(yes, no, cannot_tell), meaning
 
     def report(self, clip: Clip, language: str | None = None) -> dict[str, Any]:
         """What is seen, as the rule's report; `language`: `en` or `zh`, by default the clip's.
@@ -67,18 +73,18 @@ class ClipModel:
         """
         if not clip.frames:
             raise ValueError("a report needs at least one frame")
-        _, about, kept = self._judged(clip)
+        _, about, kept = self._judged(clip, self.reader.read([clip.rule]))
         present = Present(tuple(len(frame.regions) for frame in kept.frames), kept.zone is not None)
         plan = decode(self.networks.decoder.write(about, present))
         numbers = [index + 1 for index in kept_frames(len(clip.frames))]
         return as_report(plan, kept, numbers, language or clip.language)
 
     @torch.inference_mode()
-    def _judged(self, clip: Clip) -> tuple[Tensor, Seen, Clip]:
+    def _judged(self, clip: Clip, rule: RuleBatch) -> tuple[Tensor, Seen, Clip]:
         kept, arrays = look_at(clip, self.eyes.model)
         network = self.networks.network
         seen = network.see(batch_of([arrays]))
-        logits, about = network.judged(seen, self.reader.read([clip.rule]))
+        logits, about = network.judged(seen, rule)
         return logits.float(), about, kept
 
 
@@ -87,7 +93,7 @@ def load_clip_model(*, threads: int | None = None, folder: Path = SHIPPED, words
 
     Args:
         threads: Of torch, for the whole process; None leaves them as they are.
-        folder: Of the weights, the image model's among them.
+        folder: Of the weights, those of the image model and of the reader among them.
         words: Of the vocabulary and its vectors.
 
     Raises:

@@ -7,52 +7,79 @@ in digits or spelled out.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
-_MORE = {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
-_SPELLED = {word: value for value, word in enumerate(_ONES)} | _MORE
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SPELLED = {word: float(value) for value, word in enumerate(_ONES)}
+_SPELLED |= {word: 10.0 * value for value, word in enumerate(_TENS, 2)} | {"a hundred": 100.0, "one hundred": 100.0}
 _DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
-_CHINESE = "零一二三四五六七八九两〇十"
+_CHINESE = "".join(_DIGITS) + "十百"
+_TEN, _ONE = "|".join(_TENS), "|".join(_ONES[1:10])
+_NUMBER = (
+    rf"(?<![\d.,])\d+(?:,\d{{3}})*(?:\.\d+)?|(?<![a-z])(?:{_TEN})[- ](?:{_ONE})(?![a-z])"
+    rf"|(?<![a-z])(?:{'|'.join(sorted(_SPELLED, key=len, reverse=True))})(?![a-z])|[{_CHINESE}]+"
+)
+_AND_A_HALF = r"(?P<half> and a half)?"
+_BETWEEN = r"\+?[\s-]*(?:consecutive |straight )?"
 _UNITS = {
-    1.0: r"(?:-\s*)?(?:s\b|secs?\b|seconds?\b)|秒",
-    60.0: r"(?:-\s*)?(?:mins?\b|minutes?\b)|分钟",
-    3600.0: r"(?:-\s*)?(?:h\b|hrs?\b|hours?\b)|个?小时",
+    1.0: r"(?:s|secs?|seconds?)(?![a-z])|秒",
+    60.0: r"(?:min|mins|minutes?)(?![a-z])|分半?钟|分半",
+    3600.0: r"(?:h|hrs?|hours?)(?![a-z])|个?半?小时",
 }
-_NUMBER = rf"\d{{1,5}}(?:\.\d{{1,3}})?|\b(?:{'|'.join(_SPELLED)})\b|[{_CHINESE}]{{1,4}}"
-_TIMES = tuple((seconds, re.compile(rf"(?i)(?P<number>{_NUMBER})\s*(?:{unit})")) for seconds, unit in _UNITS.items())
+_TIMES = tuple(
+    (seconds, re.compile(rf"(?P<number>{_NUMBER}){_AND_A_HALF}{_BETWEEN}(?P<unit>{unit})"))
+    for seconds, unit in _UNITS.items()
+)
 _PHRASES = (
-    (30.0, re.compile(r"(?i)\bhalf (?:a|of a) minute\b|半分钟")),
-    (60.0, re.compile(r"(?i)(?<!half )(?<!half of )\ba minute\b(?! and a half)")),
-    (90.0, re.compile(r"(?i)\ba minute and a half\b|一分半钟?")),
-    (120.0, re.compile(r"(?i)\ba couple of minutes\b")),
-    (900.0, re.compile(r"(?i)\bquarter of an hour\b|一刻钟")),
-    (1800.0, re.compile(r"(?i)\bhalf an hour\b|半个?小时")),
-    (3600.0, re.compile(r"(?i)(?<!half )(?<!quarter of )\ban hour\b")),
+    (30.0, re.compile(r"half (?:a|of a) minute|半分钟")),
+    (60.0, re.compile(r"(?<!half )(?<!half of )(?<![a-z])a minute(?! and a half)")),
+    (90.0, re.compile(r"(?<![a-z])a minute and a half")),
+    (120.0, re.compile(r"a couple of minutes")),
+    (900.0, re.compile(r"(?<!three )quarter of an hour|一刻钟")),
+    (1800.0, re.compile(r"half an hour|半个?小时")),
+    (2700.0, re.compile(r"three quarters of an hour|三刻钟")),
+    (3600.0, re.compile(r"(?<!half )(?<!quarter of )(?<!quarters of )(?<![a-z])an hour(?! and a half)")),
+    (5400.0, re.compile(r"(?<![a-z])an hour and a half")),
 )
 
 
 def asked_seconds(text: str) -> float:
     """The first duration in the words; 0 without one."""
-    found = [
-        (match.start(), seconds * _value(match["number"])) for seconds, unit in _TIMES for match in unit.finditer(text)
-    ]
-    found += [(match.start(), seconds) for seconds, phrase in _PHRASES for match in phrase.finditer(text)]
+    plain = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode()).lower()
+    found = [(match.start(), _seconds(match, unit)) for unit, times in _TIMES for match in times.finditer(plain)]
+    found += [(match.start(), seconds) for seconds, phrase in _PHRASES for match in phrase.finditer(plain)]
     return min(found, default=(0, 0.0))[1]
 
 
+def _seconds(match: re.Match[str], unit: float) -> float:
+    return unit * (_value(match["number"]) + 0.5 * bool(match["half"] or "半" in match["unit"]))
+
+
 def _value(number: str) -> float:
-    text = number.lower()
-    if text in _SPELLED:
-        return float(_SPELLED[text])
-    return float(_chinese(text)) if text[0] in _CHINESE else float(text)
+    if number in _SPELLED:
+        return _SPELLED[number]
+    if number[0] in _CHINESE:
+        return float(_chinese(number))
+    if number[0].isalpha():
+        tens, _, ones = number.replace("-", " ").partition(" ")
+        return _SPELLED[tens] + _SPELLED[ones]
+    return float(number.replace(",", ""))
 
 
 def _chinese(text: str) -> int:
-    """Up to 99: `十五`, `二十`, `二十五`, `两`."""
-    tens, is_tens, ones = text.partition("十")
-    if not is_tens:
-        return _DIGITS[text[0]]
-    return 10 * _DIGITS.get(tens[-1:], 1) + _DIGITS.get(ones[:1], 0)
+    """Up to 999: `两`, `十五`, `二十`, `三〇`, `一百二十`."""
+    hundreds, is_hundred, rest = text.partition("百")
+    if is_hundred:
+        return 100 * _digit(hundreds, 1) + (_chinese(rest.lstrip("零")) if rest.lstrip("零") else 0)
+    tens, is_ten, ones = text.partition("十")
+    if is_ten:
+        return 10 * _digit(tens, 1) + _digit(ones, 0)
+    return int("".join(str(_DIGITS.get(character, 0)) for character in text))
+
+
+def _digit(text: str, otherwise: int) -> int:
+    return _DIGITS.get(text[-1:], otherwise)

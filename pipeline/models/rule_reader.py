@@ -18,7 +18,7 @@ from pipeline.errors import ConfigError
 from pipeline.models.claim_parts import CLAIM_PARTS, PART_SIZES
 from pipeline.models.clip_network import RuleBatch
 from pipeline.models.rule_numbers import asked_seconds
-from pipeline.models.text import TextEncoder, WordTable
+from pipeline.models.text import TextTokens, WordTable
 from pipeline.models.tokens import PieceReader
 from pipeline.models.trunk import Size, attend, size_of
 from pipeline.models.weights import RULES, SHIPPED, Words, read_weights, read_words
@@ -29,6 +29,7 @@ _KINDS = {
     "state": "the picture", "unknown": "nothing it knows",
 }  # fmt: skip
 """In front of the rest."""
+_COUNTS = {CLAIM_PARTS["count"][-1]: f"at least {CLAIM_PARTS['count'][-1]} (it counts no further)"}
 
 
 class RuleNetwork(nn.Module):
@@ -38,14 +39,14 @@ class RuleNetwork(nn.Module):
         super().__init__()
         width = size.width
         self.size = size
-        self.text = TextEncoder(size, WordTable(words.vectors, words.scale))
+        self.text = TextTokens(size, WordTable(words.vectors, words.scale))
         self.questions = nn.Parameter(torch.randn(len(PART_SIZES), width) * 0.02)
         self.keys = nn.Linear(width, 2 * width)
         self.norm = nn.LayerNorm(width)
         self.parts = nn.ModuleList(nn.Linear(width, count) for count in PART_SIZES)
 
     def forward(self, ids: Tensor, is_piece: Tensor, noise: Tensor | None = None) -> tuple[Tensor, ...]:
-        """(N, T) to (N, size of the part) logits for each part; `noise`: see `TextEncoder.tokens`."""
+        """(N, T) to (N, size of the part) logits for each part; `noise`: see `TextTokens.tokens`."""
         tokens = self.text.tokens(ids, is_piece, noise)
         rows, count, width = tokens.shape
         heads = width // _HEAD_WIDTH
@@ -77,10 +78,12 @@ class Meaning:
     def __str__(self) -> str:
         """In few words: `person, lie, in the zone, at least 5 s`."""
         said = self.parts
+        if not self.is_understood:
+            return _KINDS[said["kind"]]
         words = [_KINDS[said["kind"]], said["label"], said["action"] or said["state"]]
         words += [f"carrying {said['carrying']}"] * bool(said["carrying"])
         words += [f"{said['where']} the zone"] * bool(said["where"])
-        words += [f"at least {said['count']}"] * (said["count"] != "1")
+        words += [_COUNTS.get(said["count"], f"at least {said['count']}")] * (said["count"] != "1")
         words += [f"{'at most' if said['kind'] == 'follows' else 'at least'} {self.seconds:g} s"] * bool(self.seconds)
         return ", ".join(word.replace("_", " ") for word in words if word)
 
@@ -94,7 +97,7 @@ class RuleReader:
 
     @torch.inference_mode()
     def read(self, rules: Sequence[str]) -> RuleBatch:
-        """What each asks, in order."""
+        """What each asks, in order: the parts from the first `tokens.LONGEST_PIECES` pieces, the duration from all."""
         read = self.pieces.read(rules)
         logits = self.network(torch.from_numpy(read.ids), torch.from_numpy(read.is_piece))
         parts = torch.cat([part.softmax(-1) for part in logits], -1)
@@ -102,12 +105,14 @@ class RuleReader:
 
     def meaning(self, rule: str) -> Meaning:
         """How one is understood."""
-        read = self.read([rule])
-        best = [part[0].max(0) for part in torch.split(read.parts, PART_SIZES, -1)]
-        named = {
-            name: choices[int(one.indices)] for (name, choices), one in zip(CLAIM_PARTS.items(), best, strict=True)
-        }
-        return Meaning(named, float(read.seconds[0]), min(float(one.values) for one in best))
+        return meaning_of(self.read([rule]))
+
+
+def meaning_of(read: RuleBatch) -> Meaning:
+    """Of a batch of one rule."""
+    best = [part[0].max(0) for part in torch.split(read.parts, PART_SIZES, -1)]
+    named = {name: choices[int(one.indices)] for (name, choices), one in zip(CLAIM_PARTS.items(), best, strict=True)}
+    return Meaning(named, float(read.seconds[0]), min(float(one.values) for one in best))
 
 
 def load_rule_reader(*, folder: Path = SHIPPED, words: Path = SHIPPED) -> RuleReader:

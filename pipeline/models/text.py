@@ -33,8 +33,8 @@ class WordTable(nn.Module):
         return torch.where((ids < known)[..., None], fixed, self.buckets((ids - known).clamp(min=0)))
 
 
-class TextEncoder(nn.Module):
-    """Pieces to tokens in context, and to one vector."""
+class TextTokens(nn.Module):
+    """Pieces to tokens in context."""
 
     def __init__(self, size: Size, words: WordTable) -> None:
         super().__init__()
@@ -43,8 +43,6 @@ class TextEncoder(nn.Module):
         self.positions = nn.Parameter(torch.randn(1, LONGEST_PIECES, size.width) * 0.02)
         self.blocks = nn.ModuleList(Block(size.width) for _ in range(size.text_depth))
         self.norm = nn.LayerNorm(size.width)
-        self.pool = AttentionPool(size.width)
-        self.leave = nn.Linear(size.width, size.embedding)
 
     def tokens(self, ids: Tensor, is_piece: Tensor, noise: Tensor | None = None) -> Tensor:
         """(N, T) to (N, T, width); `noise` (N, T, D) is added to the words' vectors: training with it makes words
@@ -55,6 +53,15 @@ class TextEncoder(nn.Module):
             tokens = block(tokens, is_piece)
         normed: Tensor = self.norm(tokens)
         return normed
+
+
+class TextEncoder(TextTokens):
+    """Pieces to one vector."""
+
+    def __init__(self, size: Size, words: WordTable) -> None:
+        super().__init__(size, words)
+        self.pool = AttentionPool(size.width)
+        self.leave = nn.Linear(size.width, size.embedding)
 
     def forward(self, ids: Tensor, is_piece: Tensor) -> Tensor:
         """(N, T) to (N, embedding) of unit length."""

@@ -33,10 +33,8 @@ if TYPE_CHECKING:
     from pipeline.models.rule_reader import Meaning
 
 NAME = "builtin-nano"
-NOT_UNDERSTOOD = (
-    "the built-in model does not know what the rule asks for: say one thing that persons, vehicles, animals or bags "
-    "do, or name a larger model"
-)
+KNOWN = "say one thing that persons, vehicles, animals or bags do, or name a larger model"
+NOT_UNDERSTOOD = f"the built-in model does not know what the rule asks for: {KNOWN}"
 _DOUBT = 0.1
 """Of a second look, kept for `cannot tell`: the region classifier is not always right about what it is sure of."""
 
@@ -67,9 +65,7 @@ class BuiltinVlm:
                 return _answer(self._look(prompt))
             if prompt.request is None or not prompt.request.frames:
                 return _answer(CANNOT_TELL)
-            clip = clip_of(prompt.request)
-            model = self._loaded()
-            return _answer(model.verdict(clip), model.reader.meaning(clip.rule))
+            return _answer(*self._loaded().judge(clip_of(prompt.request)))
 
     def reads(self, rule: str) -> Meaning:
         """How it understands a rule's words; `ConfigError` as `warm_up`."""

@@ -1,8 +1,7 @@
 """Rules as people type them in haste: no articles, places by any name, the place first, plain numbers, minutes.
 
 Beside the whole sentences of `wording_en` and `wording_zh`, from the same tables; what is held out there is never used
-here. For what learns to read rules: a claim's own name of its zone is not kept, and durations are rounded to minutes
-where that is how people say them.
+here. A claim's own name of its zone is not kept.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pipeline.scenes.wording import Wider
 if TYPE_CHECKING:
     from pipeline.scenes.claims import Claim
 
-PLACES = {language: Wider(language).names("PLACES") for language in ("en", "zh")}
+ZONE_NAMES = {language: Wider(language).names("PLACES") for language in ("en", "zh")}
 """What operators call the zones they draw."""
 _AGENTS = {
     "cycle": ("cyclist", "a cyclist", "rider", "a rider on a bike", "biker"),
@@ -84,15 +83,19 @@ def _told_en(claim: Claim, rng: np.random.Generator) -> str:
     if claim.kind == "crosses":
         return f"{who} {_any(_OVER_THE_LINE, rng)}"
     if claim.kind == "follows":
-        return f"{who if rng.random() < 0.6 else ''} {_any(_TAILGATING, rng)}{_lasting_en(claim.seconds, rng)}".strip()
-    place = _any(PLACES["en"], rng) if rng.random() < 0.7 else en.MARKED_ZONE.ask(rng, held_out=False)
+        return (
+            f"{who if _is_named(claim, rng) else ''} {_any(_TAILGATING, rng)}{_lasting_en(claim.seconds, rng)}".strip()
+        )
+    place = _any(ZONE_NAMES["en"], rng) if rng.random() < 0.7 else en.MARKED_ZONE.ask(rng, held_out=False)
+    held = f" {_any(('with', 'carrying'), rng)} {_any(('a ', ''), rng)}{claim.carrying}" if claim.carrying else ""
+    told = f"{who}{_doing_en(claim, rng)}{held}"
+    lasting = _lasting_en(claim.seconds, rng)
     if claim.where == "in" and rng.random() < 0.2:
-        return f"{place}{_any((': ', ' - ', ', '), rng)}{who}{_doing_en(claim, rng)}{_lasting_en(claim.seconds, rng)}"
+        return f"{place}{_any((': ', ' - ', ', '), rng)}{told}{lasting}"
     if claim.where and not place.startswith("the ") and rng.random() < 0.7:
         place = f"the {place}"
     where = f" {en.WHERE[claim.where].ask(rng, held_out=False)} {place}" if claim.where else ""
-    held = f" {_any(('with', 'carrying'), rng)} {_any(('a ', ''), rng)}{claim.carrying}" if claim.carrying else ""
-    return f"{who}{_doing_en(claim, rng)}{held}{where}{_lasting_en(claim.seconds, rng)}"
+    return f"{told}{where}{lasting}"
 
 
 def _who_en(claim: Claim, rng: np.random.Generator) -> str:
@@ -125,9 +128,9 @@ def _lasting_en(seconds: float, rng: np.random.Generator) -> str:
         return ""
     if rng.random() < 0.4:
         return f" {en.HOW_LONG.ask(rng, held_out=False).format(f'{seconds:g}')}"
-    minutes = max(round(seconds / 60), 1)
+    minutes = int(seconds // 60)
     unit = f"{minutes} min" if rng.random() < 0.4 else f"{minutes} minute{'s' if minutes > 1 else ''}"
-    time = unit if rng.random() < 0.5 else f"{seconds:g} {_any(('s', 'sec', 'seconds'), rng)}"
+    time = unit if _is_minutes(seconds, rng) else f"{seconds:g} {_any(('s', 'sec', 'seconds'), rng)}"
     return " " + _any(("for {}", "> {}", "longer than {}", "over {}", "for more than {}", "{} or longer"), rng).format(
         time
     )
@@ -140,8 +143,8 @@ def _told_zh(claim: Claim, rng: np.random.Generator) -> str:
     if claim.kind == "crosses":
         return _who_zh(claim, rng) + _any(_ZH_OVER, rng)
     if claim.kind == "follows":
-        return (_who_zh(claim, rng) if rng.random() < 0.6 else "") + lasting + _any(_ZH_TAILGATING, rng)
-    place = _any(PLACES["zh"], rng) if rng.random() < 0.7 else zh.MARKED_ZONE.ask(rng, held_out=False)
+        return (_who_zh(claim, rng) if _is_named(claim, rng) else "") + lasting + _any(_ZH_TAILGATING, rng)
+    place = _any(ZONE_NAMES["zh"], rng) if rng.random() < 0.7 else zh.MARKED_ZONE.ask(rng, held_out=False)
     where = place + _any(_MEASURED[claim.where], rng) if claim.where else ""
     doing = zh.DOING[claim.action].ask(rng, held_out=False) if claim.action else ""
     is_plain = claim.kind == "does" and claim.count == 1 and not claim.carrying
@@ -154,9 +157,10 @@ def _told_zh(claim: Claim, rng: np.random.Generator) -> str:
 
 def _who_zh(claim: Claim, rng: np.random.Generator) -> str:
     noun, measure = zh.NOUNS[claim.label]
-    if claim.kind == "nobody":
-        return _any(_ZH_NOBODY if claim.label == "person" else (f"没有{noun}", f"没{noun}", f"无{noun}"), rng)
     held = f"{_any(_ZH_HELD[claim.carrying], rng)}{zh.NOUNS[claim.carrying][0]}" if claim.carrying else ""
+    if claim.kind == "nobody":
+        none = _ZH_NOBODY if claim.label == "person" else (f"没有{noun}", f"没{noun}", f"无{noun}")
+        return _any(none, rng) + held
     if claim.count > 1:
         less, many = (
             zh.NUMBERS[each] if rng.random() < 0.5 and each <= 10 else str(each)
@@ -166,7 +170,7 @@ def _who_zh(claim: Claim, rng: np.random.Generator) -> str:
         return amount + (f"{held}的{noun}" if held else noun)
     if held:
         return _any((f"{held}的{noun}", f"有{noun}{held}"), rng)
-    return _any((f"有{noun}", f"有{noun}", f"有一{measure}{noun}", f"{noun}"), rng)
+    return _any((f"有{noun}", f"有{noun}", f"有一{measure}{noun}", f"出现{noun}"), rng)
 
 
 def _lasting_zh(seconds: float, rng: np.random.Generator) -> str:
@@ -174,9 +178,20 @@ def _lasting_zh(seconds: float, rng: np.random.Generator) -> str:
         return ""
     if rng.random() < 0.4:
         return zh.HOW_LONG.ask(rng, held_out=False).format(f"{seconds:g}")
-    minutes = max(round(seconds / 60), 1)
-    time = f"{seconds:g}秒" if rng.random() < 0.5 else f"{_any((str(minutes), zh.NUMBERS[min(minutes, 10)]), rng)}分钟"
+    minutes = int(seconds // 60)
+    spelled = zh.NUMBERS[minutes] if minutes < len(zh.NUMBERS) else str(minutes)
+    time = f"{_any((str(minutes), spelled), rng)}分钟" if _is_minutes(seconds, rng) else f"{seconds:g}秒"
     return _any(("超过{}", "{}以上", "{}", "满{}", "达{}"), rng).format(time)
+
+
+def _is_named(claim: Claim, rng: np.random.Generator) -> bool:
+    """Whether it is said who follows: of persons it goes without saying."""
+    return claim.label != "person" or bool(rng.random() < 0.6)
+
+
+def _is_minutes(seconds: float, rng: np.random.Generator) -> bool:
+    """Whether it is said in minutes: whole ones, mostly."""
+    return seconds >= 60 and seconds % 60 == 0 and bool(rng.random() < 0.8)
 
 
 def _any(of: tuple[str, ...], rng: np.random.Generator) -> str:

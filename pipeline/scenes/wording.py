@@ -6,6 +6,7 @@ Captions and reports keep to the few in the code. Operators write as they like: 
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,12 +26,14 @@ class Says(NamedTuple):
 
     def pick(self, rng: np.random.Generator, held_out: bool) -> str:
         """One of them; of the usual ones where none is held out."""
-        options = (self.held_out or self.usual) if held_out else self.usual
-        return options[int(rng.integers(len(options)))]
+        return self._one(rng, held_out, self.usual)
 
     def ask(self, rng: np.random.Generator, held_out: bool) -> str:
         """One of them as an operator may write it."""
-        options = (self.held_out or self.usual) if held_out else self.usual + self.asked
+        return self._one(rng, held_out, self.usual + self.asked)
+
+    def _one(self, rng: np.random.Generator, held_out: bool, otherwise: tuple[str, ...]) -> str:
+        options = (self.held_out or self.usual) if held_out else otherwise
         return options[int(rng.integers(len(options)))]
 
 
@@ -43,12 +46,13 @@ class Wider:
     """The synonyms of a language that rules have beside those in the code."""
 
     def __init__(self, language: str) -> None:
-        path = Path(__file__).with_name(f"synonyms_{language}.toml")
-        self._tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        self._tables = _tables(language)
 
     def table(self, name: str, of: Mapping[str, Says]) -> dict[str, Says]:
         """A table's entries with more of each."""
         more = self._tables[name]
+        if strangers := more.keys() - of.keys():
+            raise ValueError(f"synonyms of {name}: {', '.join(sorted(strangers))} are not in the table")
         return {key: each._replace(asked=tuple(more.get(key, ()))) for key, each in of.items()}
 
     def unknown(self, name: str) -> Says:
@@ -62,3 +66,9 @@ class Wider:
     def all(self, name: str, each: Says) -> Says:
         """An entry that is a table of its own."""
         return each._replace(asked=tuple(self._tables[name]["all"]))
+
+
+@functools.cache
+def _tables(language: str) -> Mapping[str, Mapping[str, list[str]]]:
+    path = Path(__file__).with_name(f"synonyms_{language}.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))

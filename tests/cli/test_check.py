@@ -176,6 +176,28 @@ def test_with_models_needs_no_encoder(tmp_path: Path) -> None:
     assert check(tmp_path / "site.yaml", "--with-models")[0] == 0
 
 
+JUDGED = """
+site: {name: depot, timezone: UTC}
+models: {detector: builtin, vlm: builtin}
+cameras: [{id: yard, url: "file:yard.mp4", zones: {fence: [[0, 0], [1, 0], [1, 1]]}}]
+rules:
+  - {id: lies, cameras: [yard], track: {object: person, inside: fence}, ask: a person is lying on the ground}
+  - {id: smokes, cameras: [yard], track: {object: person, inside: fence}, ask: somebody is smoking a cigarette}
+  - {id: own-words, cameras: [yard], track: {object: any, leaves: fence}}
+"""
+
+
+@pytest.mark.models
+def test_rules_that_the_built_in_model_does_not_know_are_told(tmp_path: Path) -> None:
+    """With `--with-models`, whatever it would answer with `cannot tell` whatever it saw."""
+    pytest.importorskip("torch")
+    (tmp_path / "site.yaml").write_text(JUDGED)
+    status, shown, _ = check(tmp_path / "site.yaml", "--with-models", "--json")
+    hints = {hint["rule"]: hint["problem"] for hint in json.loads(shown)["hints"]}
+    assert (status, set(hints)) == (0, {"smokes", "own-words"})
+    assert "does not know what 'somebody is smoking a cigarette' asks for" in hints["smokes"]
+
+
 WORDS = [
     ({"track": {"enters": "a"}}, "anything enters a"),
     (

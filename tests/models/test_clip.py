@@ -14,7 +14,7 @@ import pytest
 from pipeline.contracts.candidate import Fact
 from pipeline.contracts.values import Box
 from pipeline.errors import ConfigError
-from pipeline.models.clip import MAX_FRAMES, MAX_REGIONS, Clip, ClipFact, ClipFrame, ClipRegion, bounded
+from pipeline.models.clip import CANNOT_TELL, MAX_FRAMES, MAX_REGIONS, Clip, ClipFact, ClipFrame, ClipRegion, bounded
 from pipeline.models.facts import FACT_KINDS, clip_facts, fact_numbers
 from pipeline.models.rule_numbers import asked_seconds
 from pipeline.reasoning.schema import parse_report
@@ -58,6 +58,15 @@ def test_every_clip_has_a_verdict(name: str) -> None:
 def test_where_there_is_nothing_to_judge_by_it_cannot_tell(name: str) -> None:
     """No picture, no content, no rule: low confidence in either answer."""
     assert clips.tiny_model().verdict(STRANGE[name]).cannot_tell >= 0.9
+
+
+def test_what_is_not_understood_cannot_be_told() -> None:
+    """Whatever the pictures show."""
+    model, plain = clips.tiny_model(), clips.clip()
+    unknown = next(
+        rule for rule in (f"word {number}" for number in range(500)) if not model.reader.meaning(rule).is_understood
+    )
+    assert model.verdict(replace(plain, rule=unknown)) == CANNOT_TELL
 
 
 @pytest.mark.parametrize("name", ["one frame", "60 frames", "sizes that differ", "boxes that are none", "100 facts"])
@@ -141,6 +150,26 @@ def test_numbers_of_facts_stay_within_their_bounds() -> None:
         ("2 or more bags for half a minute", 30.0),
         ("3 people for a minute", 60.0),
         ("waits a minute and a half", 90.0),
+        ("forty-five seconds", 45.0),
+        ("twenty five minutes", 1500.0),
+        ("a hundred seconds", 100.0),
+        ("seventy seconds", 70.0),
+        ("two and a half minutes", 150.0),
+        ("an hour and a half", 5400.0),
+        ("1,000 seconds", 1000.0),
+        ("1.2345 s", 1.2345),
+        ("12+ seconds", 12.0),
+        ("12 consecutive seconds", 12.0),
+        ("停留超过30s就报警", 30.0),
+        ("逗留5min报警", 300.0),
+        ("一百二十秒", 120.0),
+        ("三〇秒", 30.0),
+        ("一个半小时", 5400.0),
+        ("两分半钟", 150.0),
+        ("FİVE MINUTES", 0.0),
+        ("ſix minutes", 360.0),
+        ("gate 3, 20 s", 20.0),
+        ("\ud800 5 s", 5.0),
         ("stays half an hour", 1800.0),
         ("parked for 1.5 hours", 5400.0),
         ("超过十五秒", 15.0),

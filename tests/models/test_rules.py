@@ -11,12 +11,14 @@ pytestmark = pytest.mark.models
 torch = pytest.importorskip("torch")
 clips = pytest.importorskip("tests.support.clips")
 
+from pipeline.contracts.rule import Rule  # noqa: E402
 from pipeline.errors import ConfigError  # noqa: E402
 from pipeline.models.claim_parts import CLAIM_PARTS, PART_SIZES  # noqa: E402
 from pipeline.models.rule_reader import Meaning, load_rule_reader  # noqa: E402
 from pipeline.models.training.loop import train  # noqa: E402
 from pipeline.models.training.plan import TrainingPlan  # noqa: E402
 from pipeline.models.training.rule_words import drawn_rule, worded  # noqa: E402
+from pipeline.reasoning.prompt import question_of  # noqa: E402
 from pipeline.scenes.claims import Claim  # noqa: E402
 
 SMALL = {"rules": 24, "held_out": 40}
@@ -57,7 +59,8 @@ def test_a_meaning_is_told_in_few_words() -> None:
     assert str(Meaning(stays, 12.0, 0.9)) == "person, in the zone, at least 3, at least 12 s"
     wrong_way = {**none, "kind": "nobody", "label": "person", "action": "wrong_way", "carrying": "bag"}
     assert str(Meaning(wrong_way, 0.0, 0.9)) == "no, person, wrong way, carrying bag"
-    assert str(Meaning({**none, "kind": "unknown"}, 0.0, 0.9)) == "nothing it knows"
+    assert str(Meaning({**none, "kind": "unknown", "label": "dog"}, 9.0, 0.9)) == "nothing it knows"
+    assert str(Meaning({**stays, "count": "6"}, 0.0, 0.9)).endswith("at least 6 (it counts no further)")
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
@@ -85,8 +88,28 @@ def test_what_no_scene_can_show_is_unknown() -> None:
     assert not any(rule.parts[1:])
 
 
-def test_a_track_rules_own_words_are_among_them() -> None:
-    """As `prompt` words them, so that the model reads what it is asked in use."""
-    rng, claim = np.random.default_rng(2), Claim("does", "person", where="in", zone="yard", seconds=20.0)
-    texts = {worded(claim, rng, VOCABULARY).text for _ in range(80)}
-    assert "person is inside yard for longer than 20 s" in texts
+TRACKS = {
+    "stays": (
+        {"object": "person", "inside": "yard", "longer_than": 20},
+        Claim("does", "person", where="in", zone="yard", seconds=20.0),
+    ),
+    "enters": ({"object": "dog", "enters": "yard"}, Claim("does", "dog", where="in", zone="yard")),
+    "crosses": (
+        {"object": "car", "crosses": "gate", "direction": "left_to_right"},
+        Claim("crosses", "car", line="gate"),
+    ),
+    "several": ({"object": ["car", "truck"], "crosses": "door"}, Claim("crosses", "vehicle", line="door")),
+    "counts": ({"object": "person", "count_above": 2}, Claim("does", "person", count=3)),
+    "left": ({"object": "suitcase", "left_behind": 30}, Claim("does", "suitcase", "unattended", seconds=30.0)),
+    "runs": ({"object": "person", "faster_than": 2}, Claim("does", "person", "run")),
+}  # fmt: skip
+"""Of a track rule its predicate, and the claim it makes."""
+
+
+@pytest.mark.parametrize("name", TRACKS)
+def test_track_rules_are_learned_in_their_own_words(name: str) -> None:
+    """Exactly as the prompt words them, so that the model reads what it is asked in use."""
+    track, claim = TRACKS[name]
+    asked = question_of(Rule.model_validate({"id": "r", "cameras": ["a"], "track": track}))
+    rng = np.random.default_rng(2)
+    assert asked in {worded(claim, rng, VOCABULARY).text for _ in range(4000)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.scenes.claims import Claim
-from pipeline.scenes.terse import PLACES, terse
+from pipeline.scenes.terse import ZONE_NAMES, terse
 
 CLAIMS = {
     "nobody": Claim("nobody", "person", where="in", zone="zone"),
@@ -40,5 +40,5 @@ def test_more_than_one_less_is_at_least_so_many() -> None:
 def test_zones_go_by_any_name(language: str) -> None:
     """Hundreds of them, as operators call their places."""
     texts = [terse(CLAIMS["nobody"], language, np.random.default_rng(seed)).lower() for seed in range(200)]
-    named = {place for place in PLACES[language] if any(place in text for text in texts)}
+    named = {place for place in ZONE_NAMES[language] if any(place in text for text in texts)}
     assert len(named) > 60

@@ -24,7 +24,8 @@ name a real vision-language model.
   quantised to int8; the vocabulary is its own. Made by `scripts/distil_words.py`.
 - **Licence**: Apache-2.0, as the package.
 - **Limits**: trained on drawings, so expect much less on real pictures than the figures here, which are on drawn
-  places and wordings kept from training. Scores are no probabilities of anything on your cameras until calibrated
+  places kept from training; those of `captions` and `rules` on wordings kept from it, too, those of `clip` on rules as
+  they are meant. Scores are no probabilities of anything on your cameras until calibrated
   there. Two languages, English and Chinese; a text in another one gets a vector that means little. People are told
   by shape and pose alone: nothing here tells who somebody is, nor any trait of theirs.
 """

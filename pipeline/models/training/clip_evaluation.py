@@ -176,9 +176,9 @@ def _events(judged: Judged) -> dict[str, Any]:
 def _ordinary(networks: ClipNetworks, samples: Sequence[ClipSample], temperature: float, read: Read) -> dict[str, Any]:
     """The rule for each situation, asked of clips in which none of them happens."""
     calm = [
-        replace(sample, rules=tuple(AskedRule(claim, NO, is_own=False) for claim in _askable(sample)))
+        replace(sample, rules=tuple(AskedRule(claim, NO, is_own=False) for claim in claims))
         for sample in samples
-        if sample.situation == "ordinary"
+        if sample.situation == "ordinary" and (claims := _askable(sample))
     ]
     if not calm:
         return {"false_positives": None, "of": 0}

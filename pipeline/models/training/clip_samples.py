@@ -1,8 +1,8 @@
 """Staged scenes as questions to the clip model: what is seen, claims with their truth, the report.
 
 In: a seed and a number. Out: samples, a pure function of both and of the frozen trunk. What is claimed has no words
-here: `rule_words` finds some, as often as wanted. What is seen goes through the
-same `clip_eyes.look_at` as in use, from boxes with the errors of a detector and a tracker.
+here: it is judged as it is meant. What is seen goes through the same `clip_eyes.look_at` as in use, from boxes with the
+errors of a detector and a tracker.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pipeline.models.report_language import SITUATIONS
 from pipeline.models.training.clip_facts import tracked_facts
 from pipeline.models.training.clip_report import report_tokens
 from pipeline.models.training.rule_words import parts_of
+from pipeline.models.training.staging import stage_over
 from pipeline.models.vision import VisionModel
 from pipeline.scenes.claims import MAIN, Claim, claims_for
 from pipeline.scenes.composite import RealBackground
-from pipeline.scenes.situations import stage
 from pipeline.scenes.story import Staged, Story, key_times
 from pipeline.scenes.truth import ActorTruth, FrameTruth
 
@@ -111,9 +111,7 @@ def _staged(rng: np.random.Generator, is_held_out: bool, footage: Sequence[Path]
     """Any situation or near miss anywhere; with `footage`, a share `real` of them before a real background."""
     background = _background(footage[int(rng.integers(len(footage)))]) if footage and rng.random() < real else None
     size = _SIZES_PX[int(rng.choice(len(_SIZES_PX), p=_SIZE_SHARES))]
-    return stage(
-        int(rng.integers(2**31)), held_out=is_held_out and background is None, background=background, size=size
-    )
+    return stage_over(int(rng.integers(2**31)), background, is_held_out=is_held_out, size=size)
 
 
 @functools.lru_cache(maxsize=64)

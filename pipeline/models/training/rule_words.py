@@ -27,7 +27,7 @@ from pipeline.scenes.claims import (
     unknown_words,
     words,
 )
-from pipeline.scenes.terse import PLACES, terse
+from pipeline.scenes.terse import ZONE_NAMES, terse
 from pipeline.scenes.wording_zh import ZONES
 
 CHINESE = 0.3
@@ -35,8 +35,15 @@ CHINESE = 0.3
 _TRACK_WORDED = 0.12
 _UNKNOWN_SHARE = 0.15
 _TERSE = 0.35
-_NAMES = (*ZONES, *PLACES["en"])
+_NAMES = (*ZONES, *ZONE_NAMES["en"])
+_STRANGE_TRACKS = (
+    "something is inside", "something enters", "something leaves", "person leaves", "car leaves", "bicycle leaves",
+    "something crosses the line",
+)  # fmt: skip
 _WHERE: tuple[Where, ...] = ("in", "near", "outside")
+_MOVING = ("person", "vehicle", "animal", *sorted(LABELS["vehicle"] & LABELS.keys()), "bicycle", "dog", "cat")
+_WAYS = ("", "", " left to right", " right to left")
+_VEHICLES = ("vehicle", "car or truck", "car or truck or motorcycle", "car or bus or truck")
 _LINES = ("line", "door", "gate", "fence", "entrance", "exit_2")
 
 
@@ -88,11 +95,11 @@ def drawn_claim(rng: np.random.Generator, vocabulary: Sequence[str]) -> Claim:
         return replace(claim, zone=_name(rng, vocabulary)) if claim.where else claim
     if kind == "state":
         return Claim("state", state=str(rng.choice(STATES)), seconds=_seconds(rng) if rng.random() < 0.2 else 0.0)
-    label = _label(rng)
     if kind == "crosses":
-        return Claim("crosses", label, line=MARKED)
+        return Claim("crosses", _label(rng, _MOVING), line=MARKED)
     if kind == "follows":
-        return Claim("follows", label, line=MARKED, seconds=float(rng.integers(1, 10)))
+        return Claim("follows", _label(rng, _MOVING), line=MARKED, seconds=float(rng.integers(1, 10)))
+    label = _label(rng, tuple(LABELS))
     claim = Claim("does", label, _action(label, rng))
     if label == "person" and rng.random() < 0.2:
         claim = replace(claim, carrying=str(rng.choice(CLAIM_PARTS["carrying"][1:])))
@@ -107,8 +114,8 @@ def drawn_claim(rng: np.random.Generator, vocabulary: Sequence[str]) -> Claim:
     return replace(claim, seconds=_seconds(rng)) if more < 0.35 or claim.action == "unattended" else claim
 
 
-def _label(rng: np.random.Generator) -> str:
-    return "person" if rng.random() < 0.55 else str(rng.choice(list(LABELS)))
+def _label(rng: np.random.Generator, of: tuple[str, ...]) -> str:
+    return "person" if rng.random() < 0.55 else str(rng.choice(of))
 
 
 def _action(label: str, rng: np.random.Generator) -> str:
@@ -131,36 +138,44 @@ def _name(rng: np.random.Generator, vocabulary: Sequence[str]) -> str:
 
 
 def _seconds(rng: np.random.Generator) -> float:
-    return float(rng.choice(DWELLS) if rng.random() < 0.5 else rng.integers(2, 120))
+    """Usual ones, any, or whole minutes."""
+    drawn = rng.random()
+    if drawn < 0.25:
+        return 60.0 * float(rng.integers(1, 20))
+    return float(rng.choice(DWELLS) if drawn < 0.6 else rng.integers(2, 120))
 
 
 def _unknown(language: str, rng: np.random.Generator, vocabulary: Sequence[str], held_out: bool) -> str:
     """What nothing in the scenes can answer, now and then any words at all."""
-    if held_out or rng.random() < 0.85:
+    if held_out or language != "en" or rng.random() < 0.75:
         return unknown_words(language, rng, held_out=held_out)
+    if rng.random() < 0.3:  # track rules about anything, or about leaving
+        return f"{rng.choice(_STRANGE_TRACKS)} {rng.choice(_NAMES)}"
     return " ".join(vocabulary[int(index)] for index in rng.integers(len(vocabulary), size=int(rng.integers(1, 8))))
 
 
 def _track_words(claim: Claim, rng: np.random.Generator) -> str | None:
-    """The claim as a track rule's question; None where no track rule asks that."""
+    """The claim as `pipeline.reasoning.prompt` words a track rule (a test holds them together); None where no track
+    rule asks that."""
     if claim.where not in ("", "in") or claim.carrying or not claim.label:
         return None
+    things = str(rng.choice(_VEHICLES)) if claim.label == "vehicle" else claim.label
     if claim.kind == "crosses":
-        return f"{claim.label} crosses the line {rng.choice(_LINES)}"
+        return f"{things} crosses the line {rng.choice(_LINES)}{rng.choice(_WAYS)}"
     if claim.kind != "does":
         return None
     if claim.where == "in" and claim.count == 1 and not claim.action:
         if claim.seconds:
-            return f"{claim.label} is inside {claim.zone} for longer than {claim.seconds:g} s"
-        return f"{claim.label} {rng.choice(['enters', 'is inside'])} {claim.zone}"
-    return _other_track_words(claim) if not claim.where else None
+            return f"{things} is inside {claim.zone} for longer than {claim.seconds:g} s"
+        return f"{things} {rng.choice(['enters', 'is inside'])} {claim.zone}"
+    return None if claim.where else _other_track_words(claim, things, rng)
 
 
-def _other_track_words(claim: Claim) -> str | None:
+def _other_track_words(claim: Claim, things: str, rng: np.random.Generator) -> str | None:
     if claim.action == "unattended" and claim.seconds:
-        return f"{claim.label} was left behind: whoever brought it has been gone for {claim.seconds:g} s"
+        return f"{things} was left behind: whoever brought it has been gone for {claim.seconds:g} s"
     if claim.action == "run" and claim.label == "person" and not claim.seconds and claim.count == 1:
-        return "person moves faster than 1.8 of its own heights a second"
+        return f"person moves faster than {rng.integers(12, 30) / 10:g} of its own heights a second"
     if claim.count > 1 and not claim.action and not claim.seconds:
-        return f"there are more than {claim.count - 1} of {claim.label} at once"
+        return f"there are more than {claim.count - 1} of {things} at once"
     return None

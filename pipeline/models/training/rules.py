@@ -67,7 +67,7 @@ class RulesStage:
     @torch.inference_mode()
     def evaluate(self, *, is_last: bool) -> Mapping[str, Any]:
         """On new rules in the usual wordings, and in wordings that training never meets."""
-        count = self._options["held_out"] // (1 if is_last else 4)
+        count = max(self._options["held_out"] // (1 if is_last else 4), 1)
         rng = np.random.default_rng((self._plan.seed, 0, 8))
         return {
             name: self._figures([drawn_rule(rng, self._vocabulary, held_out=held_out) for _ in range(count)])
@@ -98,10 +98,12 @@ class RulesStage:
         logits, truth = self._read(rules)
         right = torch.stack([each.argmax(-1) for each in logits], 1) == truth
         whole = right.all(1)
-        told = {name: round(float(right[:, number].float().mean()), 3) for number, name in enumerate(CLAIM_PARTS)}
+        told: dict[str, float | None] = {
+            name: round(float(right[:, number].float().mean()), 3) for number, name in enumerate(CLAIM_PARTS)
+        }
         for language in ("en", "zh"):
             of = torch.tensor([rule.language == language for rule in rules])
-            told[f"whole_{language}"] = round(float(whole[of].float().mean()), 3)
+            told[f"whole_{language}"] = round(float(whole[of].float().mean()), 3) if of.any() else None
         return {"of": len(rules), "whole": round(float(whole.float().mean()), 3), **told}
 
 

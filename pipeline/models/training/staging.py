@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.errors import ConfigError
 from pipeline.models.training.gallery import gallery, looked_at
 from pipeline.scenes import Scene
 from pipeline.scenes.composite import RealBackground
 from pipeline.scenes.place import Place
 from pipeline.scenes.places import HELD_OUT_PLACES, PLACES
 from pipeline.scenes.situations import stage
-from pipeline.scenes.story import Story, key_times
+from pipeline.scenes.story import Staged, Story, key_times
 from pipeline.scenes.terrain import NoRoomError
 
 _SIZES_PX = ((384, 216), (480, 270), (640, 360), (640, 360), (640, 480))
@@ -36,9 +38,25 @@ def situation(rng: np.random.Generator, moments: int, *, is_held_out: bool, foot
     """Any situation or its near miss; held out: in the places that are kept for measuring."""
     size = _SIZES_PX[int(rng.integers(len(_SIZES_PX)))]
     background = _any_background(rng, footage)
-    is_held_out = is_held_out and background is None
-    staged = stage(int(rng.integers(2**31)), held_out=is_held_out, background=background, size=size)
+    staged = stage_over(int(rng.integers(2**31)), background, is_held_out=is_held_out, size=size)
     return Set(staged.scene, key_times(staged.story, moments, rng), staged.story)
+
+
+def check_room(footage: Sequence[Path]) -> None:
+    """`ConfigError` names the recording before whose view nothing can be staged."""
+    for path in footage:
+        try:
+            stage(0, background=_background(path))
+        except ConfigError as error:
+            raise ConfigError(f"{path.name}: {error}; leave it out, or film more of the ground") from error
+
+
+def stage_over(seed: int, background: RealBackground | None, *, is_held_out: bool, size: tuple[int, int]) -> Staged:
+    """Any situation before a real background; in a drawn place without one, or where it has room for nothing."""
+    if background is not None:
+        with contextlib.suppress(ConfigError):
+            return stage(seed, background=background, size=size)
+    return stage(seed, held_out=is_held_out, size=size)
 
 
 def crowded(rng: np.random.Generator, moments: int, *, is_held_out: bool, footage: Sequence[Path]) -> Set:
