@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pipeline.cli.configuration import start_logging
 from pipeline.cli.demo_receiver import DemoReceiver, Received
 from pipeline.cli.demo_truth import Planted, Score, demo_rules, planted_in, score
 from pipeline.cli.one_source import OneSource
-from pipeline.cli.output import EXIT_FAILED, counted, out, plain
+from pipeline.cli.output import EXIT_FAILED, counted, out, plain, say_json
 from pipeline.cli.report import clock, place_in
 from pipeline.cli.report_file import save_report
 from pipeline.cli.run import run_until_stopped
@@ -50,28 +51,33 @@ class SceneRun:
     receiver: DemoReceiver
 
 
-def demo_source(settings: Settings, source: str) -> int:
+def demo_source(settings: Settings, source: str, *, as_json: bool = False) -> int:
     """Motion anywhere in the picture of a file or camera."""
     report = settings.data_dir / "report.html"
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with DemoReceiver(_say_received) as receiver:
+    with DemoReceiver(_teller(as_json=as_json)) as receiver:
         given = OneSource(source, (), {}, {}, {}, webhook=receiver.url, secret=receiver.secret)
-        summary, status = watch_source(given, settings, WatchOptions(speed=0.0, save=report, as_json=False))
+        summary, status = watch_source(given, settings, WatchOptions(speed=0.0, save=report, as_json=as_json))
+    if as_json:
+        return status
     _say_deliveries(receiver, summary)
     out().print(f"look back: sightline incidents list --data-dir {shlex.quote(str(settings.data_dir))}")
     return status
 
 
-def demo_scene(settings: Settings, seconds: float) -> int:
+def demo_scene(settings: Settings, seconds: float, *, as_json: bool = False) -> int:
     """The rendered yard; 0 only when all that was planted was found, told and nothing else was."""
     scene = open_scene(_SCENE, seed=_SEED, seconds=seconds)
     # Whole minutes that end about now: the times shown are of today, and `why` may be asked by the minute.
     started_at = (datetime.now(UTC) - timedelta(seconds=seconds)).replace(second=0, microsecond=0)
-    out().print(f"Rendering {clock(seconds)} of the scene {_SCENE!r} and watching it as fast as this machine can.\n")
-    with DemoReceiver(_say_received) as receiver:
+    if not as_json:
+        out().print(
+            f"Rendering {clock(seconds)} of the scene {_SCENE!r} and watching it as fast as this machine can.\n"
+        )
+    with DemoReceiver(_teller(as_json=as_json)) as receiver:
         site = _site(settings.data_dir, scene, seconds, receiver)
         start_logging(settings, site)
-        with choose_screen(place_in(started_at), as_json=False, quiet=False, live=False) as screen:
+        with choose_screen(place_in(started_at), as_json=as_json, quiet=False, live=False) as screen:
             pace = Pace(speed=0.0, start_at=started_at)
             seen = SeenIncidents(screen)
             with build_local(site, settings, pace=pace, listener=seen) as runtime:
@@ -79,7 +85,7 @@ def demo_scene(settings: Settings, seconds: float) -> int:
     if status:
         return status
     incidents = _load(settings, seen)
-    return _conclude(SceneRun(site, scene, started_at, summary, incidents, receiver), settings)
+    return _conclude(SceneRun(site, scene, started_at, summary, incidents, receiver), settings, as_json=as_json)
 
 
 def _load(settings: Settings, seen: SeenIncidents) -> list[Incident]:
@@ -112,6 +118,14 @@ def _site(data_dir: Path, scene: Scene, seconds: float, receiver: DemoReceiver) 
     return parse_site(yaml.safe_dump(document), "demo", {})
 
 
+def _teller(*, as_json: bool) -> Callable[[Received], None]:
+    return _received_as_json if as_json else _say_received
+
+
+def _received_as_json(message: Received) -> None:
+    say_json({"type": "webhook", "id": message.id, "is_genuine": message.is_genuine, "kind": message.body.get("type")})
+
+
 def _say_received(message: Received) -> None:
     kind = str(message.body.get("type", "?"))
     signature = ("signature good", "green") if message.is_genuine else ("SIGNATURE WRONG", "bold red")
@@ -120,23 +134,42 @@ def _say_received(message: Received) -> None:
     )
 
 
-def _conclude(run: SceneRun, settings: Settings) -> int:
+def _conclude(run: SceneRun, settings: Settings, *, as_json: bool) -> int:
     """Against the truth, the deliveries, the report and an example of `why`; the exit status."""
     planted = planted_in(run.scene)
     seen = [(i.rule_id, (i.opened_at - run.started_at).total_seconds()) for i in run.incidents]
     result = score(planted, seen)
+    report = settings.data_dir / "report.html"
+    ids = [incident.id for incident in run.incidents]
+    save_report(report, run.site, settings, run.started_at, run.summary, ids, run.summary.failures)
+    if as_json:
+        say_json(_scene_as_json(planted, result, run.summary, report))
+    else:
+        _say_conclusion(run, settings, planted, result)
+    is_told = _is_delivered(run.receiver, run.summary)
+    return 0 if result.is_perfect and is_told and not run.summary.failures else EXIT_FAILED
+
+
+def _say_conclusion(run: SceneRun, settings: Settings, planted: list[Planted], result: Score) -> None:
     say_score("the scene", planted, result)
     out().print(
         f"\n{run.summary.frames_read} frames in {run.summary.elapsed_seconds:.1f} s, "
         f"{run.summary.media_seconds / max(run.summary.elapsed_seconds, 0.001):.1f} times as fast as live"
     )
-    is_delivered = _say_deliveries(run.receiver, run.summary)
-    report = settings.data_dir / "report.html"
-    ids = [incident.id for incident in run.incidents]
-    save_report(report, run.site, settings, run.started_at, run.summary, ids, run.summary.failures)
-    out().print(f"report: {report}")
+    _say_deliveries(run.receiver, run.summary)
+    out().print(f"report: {settings.data_dir / 'report.html'}")
     _say_why(run, settings, planted)
-    return 0 if result.is_perfect and is_delivered and not run.summary.failures else EXIT_FAILED
+
+
+def _scene_as_json(planted: list[Planted], result: Score, summary: RunSummary, report: Path) -> dict[str, Any]:
+    return {
+        "type": "scene",
+        "planted": [asdict(event) | {"found_seconds": result.found.get(event)} for event in planted],
+        "false": [{"rule_id": rule_id, "seconds": seconds} for rule_id, seconds in result.false],
+        "is_perfect": result.is_perfect,
+        "report": str(report),
+        **asdict(summary),
+    }
 
 
 def say_score(where: str, planted: list[Planted], result: Score) -> None:
@@ -156,14 +189,18 @@ def say_score(where: str, planted: list[Planted], result: Score) -> None:
         console.print(Text(f"  {clock(seconds):>5}  nothing {'':<40}ALERTED by {rule_id}", "bold red"))
 
 
-def _say_deliveries(receiver: DemoReceiver, summary: RunSummary) -> bool:
+def _is_delivered(receiver: DemoReceiver, summary: RunSummary) -> bool:
     """Whether every webhook came, and came genuine."""
+    is_genuine = all(message.is_genuine for message in receiver.received.values())
+    return is_genuine and not summary.pending_deliveries and not summary.dead_deliveries
+
+
+def _say_deliveries(receiver: DemoReceiver, summary: RunSummary) -> None:
     genuine = sum(message.is_genuine for message in receiver.received.values())
     total = len(receiver.received)
     out().print(
         f"{counted(total, 'webhook')} received, {genuine} with a good signature; {summary.pending_deliveries} owed"
     )
-    return genuine == total and not summary.pending_deliveries and not summary.dead_deliveries
 
 
 def _say_why(run: SceneRun, settings: Settings, planted: list[Planted]) -> None:

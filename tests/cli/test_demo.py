@@ -93,7 +93,7 @@ def test_the_receiver_refuses_a_forgery() -> None:
 
 def test_the_demo_works_and_its_example_of_why_too(tmp_path: Path) -> None:
     """A short demo finds what is planted, gets its webhooks, writes the report, and its `why` command answers."""
-    result = CliRunner().invoke(app, ["demo", "--seconds", "60", "--data-dir", str(tmp_path)])
+    result = CliRunner().invoke(app, ["demo", "--no-models", "--seconds", "60", "--data-dir", str(tmp_path)])
     assert result.exit_code == 0, result.stdout + result.stderr
     assert "near miss, no alert" in result.stdout
     assert "MISSED" not in result.stdout
