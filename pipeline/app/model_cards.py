@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pipeline.console.host import ModelCard
 from pipeline.models.training.card import FILE
-from pipeline.models.weights import SHIPPED, clip_version, vision_version
+from pipeline.models.weights import SHIPPED, clip_version, encoder_version, vision_version
 from pipeline.site import BUILTIN_MODEL, NO_MODEL, Site
 from pipeline.telemetry import hide_credentials
 
 _USES = ("detector", "encoder", "faces", "vlm", "strong_vlm")
 _VERSIONS: Mapping[str, Callable[[], str]] = {
     "detector": vision_version,
-    "encoder": vision_version,
+    "encoder": encoder_version,
     "vlm": clip_version,
     "strong_vlm": clip_version,
 }

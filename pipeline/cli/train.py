@@ -26,7 +26,7 @@ _NOT_PARTS = frozenset({"seconds", "step", "steps", "rate", "loss", "held_out"})
 def train(
     folder: Annotated[Path, typer.Option("--out", "--data-dir", metavar="DIR", help="Weights, log and card go here.")],
     stage: Annotated[
-        Stage, typer.Option(help="vision: what pictures show; rules: what words ask; clip: verdicts and reports.")
+        Stage, typer.Option(help="vision: what is seen; captions: words for it; rules: what words ask; clip: verdicts.")
     ] = "vision",
     size: Annotated[Size, typer.Option(help="nano is what ships; tiny is for tests.")] = "nano",
     minutes: Annotated[float | None, typer.Option(min=0.1, help="About how long, on two cores of a server.")] = None,
@@ -56,20 +56,25 @@ def train(
     except ModuleNotFoundError as error:
         raise ConfigError("training needs torch: pip install 'sightline[models]'") from error
     from pipeline.models.training.loop import train as run
-    from pipeline.models.training.plan import STEPS_PER_MINUTE, TrainingPlan, is_bf16_fast
+    from pipeline.models.training.plan import STEPS_PER_MINUTE, TrainingPlan, is_bf16_fast, usual_rate
+    from pipeline.models.training.staging import check_room
 
     if (minutes is None) == (steps is None):
         raise ConfigError("say how long: either --minutes or --steps")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError("--device cuda: torch finds no such device here; use --device cpu")
+    if adapt and stage == "rules":
+        raise ConfigError("--adapt: rules are learned from words alone; it is for vision, captions and clip")
     if missing := [path for path in adapt or () if not path.is_file()]:
         raise ConfigError(f"--adapt: expected a recording at {missing[0]}, found no such file")
+    check_room(adapt or ())
     plan = TrainingPlan(
         stage=stage,
         out=folder,
         steps=steps or max(round((minutes or 0) * STEPS_PER_MINUTE), 1),
         size=size,
         seed=seed,
+        learning_rate=usual_rate(stage),
         threads=threads or os.cpu_count() or 1,
         workers=workers,
         device=device,

@@ -25,11 +25,20 @@ from pipeline.models.pixels import (
     whole_frame,
     with_difference,
 )
-from pipeline.models.weights import SHIPPED, VISION, read_weights, read_words, vision_version
+from pipeline.models.weights import (
+    CAPTIONS,
+    SHIPPED,
+    VISION,
+    encoder_version,
+    read_weights,
+    read_words,
+    vision_version,
+)
 
 if TYPE_CHECKING:
     import torch
 
+    from pipeline.models.captions import CaptionSpace
     from pipeline.models.regions import RegionLook
     from pipeline.models.vision import VisionModel
 
@@ -40,15 +49,34 @@ Vectors = NDArray[np.float32]
 class VisionText:
     """The image encoder, the text encoder and the region classifier, loaded."""
 
-    def __init__(self, model: VisionModel, folder: Path, version: str, device: str) -> None:
-        """`folder`: of the vocabulary."""
+    def __init__(self, model: VisionModel, folder: Path, version: str, device: str, *, weights: Path = SHIPPED) -> None:
+        """`folder`: of the words; `version`: of the trunk; `weights`: where the captions' ones lie, read when the
+        first picture or text is to be told."""
         from pipeline.models.tokens import PieceReader
 
         self.version = version
         self.model = model.to(device).eval()
         self.reader = PieceReader(folder / "vocab.txt")
-        self.logit_scale = float(model.scale.detach())
         self.device = device
+        self._words, self._weights = folder, weights
+        self._space: CaptionSpace | None = None
+
+    @property
+    def space(self) -> CaptionSpace:
+        """What pictures and words share; `ConfigError` when its weights are missing, damaged or of another trunk."""
+        if self._space is None:
+            self._space = self._read_space()
+        return self._space
+
+    @property
+    def space_version(self) -> str:
+        """Vectors of two versions cannot be compared."""
+        return encoder_version(self._weights)
+
+    @property
+    def logit_scale(self) -> float:
+        """What likenesses are multiplied with before they compete."""
+        return float(self.space.scale.detach())
 
     @property
     def input_side_px(self) -> int:
@@ -67,7 +95,8 @@ class VisionText:
             chosen = [n for n, image in enumerate(images) if is_frame(image) == wide]
             ready = whole_frame if wide else letterboxed
             for part in _parts(chosen):
-                rows[part] = self._embed([ready(with_difference(as_rgb(images[n]), None)) for n in part])
+                pictures = [ready(with_difference(as_rgb(images[n]), None)) for n in part]
+                rows[part] = self._embed(pictures, are_frames=wide)
         return rows
 
     def texts(self, texts: Sequence[str]) -> Vectors:
@@ -79,7 +108,7 @@ class VisionText:
             pieces = self.reader.read([texts[n] for n in part])
             with torch.inference_mode():
                 ids, is_piece = (torch.from_numpy(one).to(self.device) for one in (pieces.ids, pieces.is_piece))
-                rows[part] = self.model.text(ids, is_piece).cpu().numpy()
+                rows[part] = self.space.texts(ids, is_piece).cpu().numpy()
         return rows
 
     def regions(self, image: Image, boxes: Sequence[Box], background: Image | None = None) -> list[RegionLook]:
@@ -99,11 +128,11 @@ class VisionText:
                 found += looks(*self.model.regions(self._tokens([crops[n] for n in part])))
         return found
 
-    def _embed(self, pictures: list[Planes]) -> Vectors:
+    def _embed(self, pictures: list[Planes], *, are_frames: bool) -> Vectors:
         import torch
 
         with torch.inference_mode():
-            rows: Vectors = self.model.embed(self._tokens(pictures)).cpu().numpy()
+            rows: Vectors = self.space.pictures(self._tokens(pictures), are_frames=are_frames).cpu().numpy()
         return rows
 
     def _tokens(self, pictures: list[Planes]) -> torch.Tensor:
@@ -114,11 +143,31 @@ class VisionText:
         tokens: torch.Tensor = self.model.trunk(as_pictures(torch.from_numpy(np.stack(pictures)).to(self.device)))
         return tokens
 
+    def _read_space(self) -> CaptionSpace:
+        import torch
+
+        from pipeline.models.captions import CaptionSpace
+
+        stored = read_weights(self._weights, CAPTIONS)
+        trained_on = stored.facts.get("vision")
+        if trained_on != self.version:
+            raise ConfigError(
+                f"the captions model at {self._weights} was trained over {trained_on}, not over {self.version} beside "
+                f"it: `sightline train --stage {CAPTIONS}` makes another"
+            )
+        with torch.random.fork_rng(devices=[]):  # new weights are drawn before these take their place
+            space = CaptionSpace(self.model.size, read_words(self._words))
+        try:
+            space.load_state_dict({name: torch.from_numpy(value).float() for name, value in stored.tensors.items()})
+        except RuntimeError as error:  # torch's words for other names and shapes
+            raise ConfigError(f"the captions model at {self._weights} cannot be used: {error}") from error
+        return space.to(self.device).eval()
+
 
 def load_vision_text(
     *, threads: int | None = None, device: str = "cpu", folder: Path = SHIPPED, words: Path = SHIPPED
 ) -> VisionText:
-    """The built-in model, ready.
+    """The built-in model, ready; what pictures and words share is read when it is first needed.
 
     Args:
         threads: Of torch, for the whole process; None leaves them as they are.
@@ -142,7 +191,7 @@ def load_vision_text(
     model = VisionModel(size_of(str(stored.facts.get("size"))), read_words(words))
     try:
         model.load_state_dict({name: torch.from_numpy(value).float() for name, value in stored.tensors.items()})
-        return VisionText(model, words, vision_version(folder), device)
+        return VisionText(model, words, vision_version(folder), device, weights=folder)
     except (RuntimeError, AssertionError) as error:  # torch's words for other shapes, and for a device it lacks
         raise ConfigError(f"the built-in model at {folder} cannot be used on {device}: {error}") from error
 

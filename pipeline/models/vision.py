@@ -1,4 +1,8 @@
-"""The image-text model and the region classifier: one trunk, two questions asked of its tokens, and a text side."""
+"""The trunk and the region classifier, trained together with whole frames against captions.
+
+That last objective teaches the tokens, and the clip model reads what comes of it (`embed`). Words find pictures by
+what the captions stage learns over the trunk afterwards (`captions`).
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ class VisionModel(nn.Module):
         self.grid = nn.Linear(size.width, len(LABELS))
         """What stands in each cell of a whole frame: read in training only, where it teaches the tokens to look."""
         self.pool = AttentionPool(size.width)
+        """With `leave` and `text`: pictures against captions, eight frames a step."""
         self.leave = nn.Linear(size.width, size.embedding)
         self.text = TextEncoder(size, WordTable(words.vectors, words.scale))
         self.log_scale = nn.Parameter(torch.tensor(math.log(_FIRST_SCALE)))

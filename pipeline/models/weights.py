@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError
 
 SHIPPED = Path(__file__).parent / "weights"
 VISION = "vision"
+CAPTIONS = "captions"
 RULES = "rules"
 CLIP = "clip"
 _WORDS = "words.safetensors"
@@ -118,8 +119,13 @@ def fingerprint(*paths: Path) -> str:
 
 
 def vision_version(folder: Path = SHIPPED) -> str:
-    """Of the encoder and the region classifier: `builtin-…`."""
+    """Of the trunk and the region classifier: `builtin-…`."""
     return f"builtin-{fingerprint(folder / f'{VISION}.safetensors')}"
+
+
+def encoder_version(folder: Path = SHIPPED) -> str:
+    """Of the space of pictures and words: `builtin-…`, another when the trunk or what was learned over it is."""
+    return f"builtin-{fingerprint(*(folder / f'{name}.safetensors' for name in (VISION, CAPTIONS)))}"
 
 
 def clip_version(folder: Path = SHIPPED) -> str:

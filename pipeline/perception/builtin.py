@@ -18,6 +18,7 @@ from pipeline.contracts.observation import Detector, Region
 from pipeline.contracts.values import Image
 from pipeline.errors import ConfigError, StageFailed
 from pipeline.jpeg import pixels_of
+from pipeline.models.weights import encoder_version
 from pipeline.settings import PerceptionSettings
 from pipeline.site import BUILTIN_MODEL
 
@@ -32,9 +33,8 @@ _SURE = 0.5
 class BuiltinEncoder:
     """The `Encoder` trained by this project on rendered scenes. Its attributes are known once it is warm."""
 
-    model_id = BUILTIN_MODEL
-
     def __init__(self, settings: PerceptionSettings) -> None:
+        self.model_id = _space_id()
         self.supports_text = True
         self.logit_scale = 1.0
         self.input_side_px: int | None = None
@@ -113,6 +113,14 @@ class BuiltinDetector:
             Region(region.box, look.label, region.score) if look.label and look.score >= _SURE else region
             for region, look in zip(regions, looks, strict=True)
         )
+
+
+def _space_id() -> str:
+    """Names the weights: vectors of others are not compared with these."""
+    try:
+        return encoder_version()
+    except OSError:  # warming up says what is missing
+        return BUILTIN_MODEL
 
 
 def _load(settings: PerceptionSettings) -> VisionText:

@@ -6,6 +6,7 @@ Floors are a good way under what was measured (`docs/models.md`), so that anothe
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ from tests.support.operator_rules import operator_rules, right_parts  # noqa: E4
 SEED = 6_000_000
 """Of no training."""
 JUDGED = ("fall", "crowd", "climbing", "fight", "left_bag", "smoke")
-LEAST_READ, LEAST_JUDGED = 0.6, 0.7
+LEAST_READ, LEAST_JUDGED = 0.65, 0.75
+LEAST_UNKNOWN_FOUND, MOST_MISTAKEN = 0.6, 0.05
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +65,23 @@ def test_situations_are_told_from_their_near_misses(model: ClipModel) -> None:
     assert np.mean(right) >= LEAST_JUDGED
 
 
-@pytest.mark.parametrize("rule", ["anybody smoking a cigarette", "an open umbrella", "price of the milk", "谁的帽子贵"])
-def test_what_it_does_not_know_it_cannot_tell(model: ClipModel, rule: str) -> None:
-    """It is read as unknown, and the answer is neither yes nor no."""
-    clip = _clip(1, "fall", near_miss=False)
-    verdict = model.verdict(Clip(clip.frames, rule))
-    assert not model.reader.meaning(rule).is_understood
+def test_what_it_does_not_know_is_told_from_what_it_knows(model: ClipModel) -> None:
+    """Of the same rules: most of the unknown ones are found, hardly any known one is taken for one."""
+    rules = operator_rules()
+    is_known = np.array([rule["kind"] != "unknown" for rule in rules])
+    is_understood = np.array([model.reader.meaning(rule["text"]).is_understood for rule in rules])
+    assert np.mean(~is_understood[~is_known]) >= LEAST_UNKNOWN_FOUND
+    assert np.mean(~is_understood[is_known]) <= MOST_MISTAKEN
+
+
+def test_what_it_does_not_know_it_cannot_tell(model: ClipModel) -> None:
+    """Neither yes nor no, whatever it sees."""
+    clip = replace(_clip(1, "fall", near_miss=False), rule="anybody smoking a cigarette")
+    verdict = model.verdict(clip)
     assert verdict.cannot_tell > max(verdict.yes, verdict.no)
 
 
 def test_reports_name_what_there_is(model: ClipModel) -> None:
     """Of a fall: a person, in a frame of the clip."""
     report = parse_report(json.dumps(model.report(_clip(1, "fall", near_miss=False))), 6)
-    assert any(element.name == "person" for element in report.elements)
+    assert any(element.name.startswith("person") for element in report.elements)

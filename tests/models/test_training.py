@@ -101,5 +101,5 @@ def test_another_size_cannot_be_resumed(uninterrupted: tuple[Path, tuple[float, 
 
 def test_an_unknown_stage_is_refused(tmp_path: Path) -> None:
     """With the names of those that are."""
-    with pytest.raises(ConfigError, match="vision, clip"):
+    with pytest.raises(ConfigError, match="vision, captions"):
         train(replace(tiny_plan(tmp_path, 1), stage="audio"))

@@ -3,7 +3,8 @@ other people and moments in the places it knows (`known_places`).
 
 Accuracies are over cut-outs as they come, half of the scenes being situations and half galleries; by class they are
 recalls. `retrieval`: of 100 frames from as many situations, how often a caption's own frame is the most like it
-(`recall_at_1`), or among the five most like it.
+(`recall_at_1`), or among the five most like it; by the few pictures a step that teach the trunk. How well the encoder's
+words find pictures is told by the captions stage.
 """
 
 from __future__ import annotations

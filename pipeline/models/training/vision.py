@@ -1,4 +1,4 @@
-"""The vision stage: region heads, the grid of whole frames, and pictures against captions."""
+"""The vision stage: region heads, the grid of whole frames, and, to teach the trunk, pictures against captions."""
 
 from __future__ import annotations
 
