@@ -29,11 +29,12 @@ from pipeline.models.clip import Clip, ClipFrame, ClipRegion
 from pipeline.models.clip_model import ClipModel, load_clip_model
 from pipeline.models.clip_network import RuleBatch
 from pipeline.models.rule_reader import RuleReader
-from pipeline.models.training.clip_cache import ClipCache, Recipe
+from pipeline.models.training.clip_cache import ClipCache
 from pipeline.models.training.clip_evaluation import Read, as_meant, evaluate_clips
 from pipeline.models.training.clip_samples import AskedRule, ClipSample
 from pipeline.models.training.rule_words import worded
 from pipeline.models.training.rules import whole_words
+from pipeline.models.training.scene_cache import Recipe
 from pipeline.models.weights import CLIP, SHIPPED, read_weights
 from pipeline.reasoning.schema import parse_report
 from pipeline.scenes.claims import MAIN, words
@@ -178,7 +179,7 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, split, footage in _kinds(given.footage):
-            recipe = Recipe(given.weights, Path(folder) / kind, seed=_SEED, clips=2, split=split, footage=footage)
+            recipe = Recipe(given.weights, Path(folder) / kind, seed=_SEED, count=2, split=split, footage=footage)
             found[kind] = figures(model, ClipCache(recipe).up_to(given.scenes), temperature)
     _show(found)
     read = {name: operators(model.reader, rules) for name, rules in _operator_rules().items()}

@@ -10,9 +10,10 @@ import pytest
 from pipeline.contracts.values import Box
 from pipeline.errors import ConfigError
 from pipeline.models.encoder import load_vision_text
-from pipeline.models.training.captions_cache import CaptionCache, CaptionRecipe, read_scene, write_scene
+from pipeline.models.training.captions_cache import caption_cache, read_scene, write_scene
 from pipeline.models.training.captions_scenes import CaptionedScene, make_scene, square
 from pipeline.models.training.loop import train
+from pipeline.models.training.scene_cache import Recipe
 from pipeline.models.weights import CAPTIONS, encoder_version, read_weights, vision_version
 from tests.support.builtin import tiny_plan, write_tiny_captions, write_tiny_vision
 
@@ -104,7 +105,7 @@ def test_scenes_come_back_from_their_file(trunk: Path, tmp_path: Path) -> None:
 
 def test_making_ahead_changes_nothing(trunk: Path, tmp_path: Path) -> None:
     """Scenes are the same whether another process renders or this one."""
-    ahead, alone = (CaptionCache(CaptionRecipe(trunk, tmp_path / name, 3, 2)) for name in ("ahead", "alone"))
+    ahead, alone = (caption_cache(Recipe(trunk, tmp_path / name, 3, 2)) for name in ("ahead", "alone"))
     with ahead.ahead(1):
         found = ahead.up_to(2)
     for one, other in zip(found, alone.up_to(2), strict=True):

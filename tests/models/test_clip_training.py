@@ -13,13 +13,14 @@ clips = pytest.importorskip("tests.support.clips")
 from pipeline.models.claim_parts import CLAIM_PARTS  # noqa: E402
 from pipeline.models.clip_model import load_clip_model  # noqa: E402
 from pipeline.models.report_language import decode  # noqa: E402
-from pipeline.models.training.clip_cache import Recipe, read_samples, write_samples  # noqa: E402
+from pipeline.models.training.clip_cache import read_samples, write_samples  # noqa: E402
 from pipeline.models.training.clip_evaluation import auc  # noqa: E402
 from pipeline.models.training.clip_facts import tracked_facts  # noqa: E402
 from pipeline.models.training.clip_samples import CANNOT, NO, YES, make_samples  # noqa: E402
 from pipeline.models.training.loop import train  # noqa: E402
 from pipeline.models.training.plan import TrainingPlan  # noqa: E402
 from pipeline.models.training.rule_words import parts_of  # noqa: E402
+from pipeline.models.training.scene_cache import Recipe  # noqa: E402
 from pipeline.scenes import claims  # noqa: E402
 from pipeline.scenes.situations import stage  # noqa: E402
 

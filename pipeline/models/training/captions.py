@@ -22,12 +22,13 @@ from torch.nn.functional import cross_entropy
 from pipeline.models.captions import CaptionSpace
 from pipeline.models.encoder import load_vision_text
 from pipeline.models.tokens import PieceReader
-from pipeline.models.training.captions_cache import SCENES_VERSION, CaptionCache, CaptionRecipe
+from pipeline.models.training.captions_cache import SCENES_VERSION, caption_cache
 from pipeline.models.training.captions_evaluation import evaluate_captions
 from pipeline.models.training.captions_scenes import CaptionedScene, Told
 from pipeline.models.training.card import write_card
 from pipeline.models.training.plan import TrainingPlan
-from pipeline.models.weights import CAPTIONS, SHIPPED, VISION, read_words, write_weights
+from pipeline.models.training.scene_cache import Recipe, trunk_folder
+from pipeline.models.weights import CAPTIONS, SHIPPED, read_words, write_weights
 
 _WEIGHTS = {"frames": 1.0, "cuts": 0.7}
 """Of the parts of the loss."""
@@ -68,7 +69,7 @@ class CaptionsStage:
 
     def __init__(self, plan: TrainingPlan) -> None:
         self._plan = plan
-        folder = _vision_folder(plan)
+        folder = trunk_folder(plan)
         eyes = load_vision_text(folder=folder)
         words = read_words(SHIPPED)
         self._size, self._vision = eyes.model.size, eyes.version
@@ -80,13 +81,13 @@ class CaptionsStage:
         self.model.text.load_state_dict(eyes.model.text.state_dict())  # it knows the captions' words already
         self.module: torch.nn.Module = self.model
         kept = plan.out / f"captions-{SCENES_VERSION}-{eyes.version}-{plan.seed}"
-        recipe = CaptionRecipe(
+        recipe = Recipe(
             folder, kept, plan.seed, self._options["moments"], footage=tuple(plan.footage), is_bf16=plan.is_bf16
         )
-        self._cache = CaptionCache(recipe)
-        measured = replace(recipe, moments=2, footage=())
-        self._known = CaptionCache(replace(measured, split="known"))
-        self._held_out = CaptionCache(replace(measured, split="held_out"))
+        self._cache = caption_cache(recipe)
+        measured = replace(recipe, count=2, footage=())
+        self._known = caption_cache(replace(measured, split="known"))
+        self._held_out = caption_cache(replace(measured, split="held_out"))
         self._drawn = _Drawn()
 
     @contextmanager
@@ -206,11 +207,3 @@ def _batch(tokens: NDArray[np.float16], told: Sequence[Told], rng: np.random.Gen
         captions.append(tellings[int(rng.integers(len(tellings)))][length])
         same[:, column] = [one.keys[length] in other.keys for other in told]
     return CaptionBatch(torch.from_numpy(tokens), captions, torch.from_numpy(same))
-
-
-def _vision_folder(plan: TrainingPlan) -> Path:
-    """The trunk of the same run, where there is one; else the shipped one."""
-    given = plan.options.get("vision")
-    if given:
-        return Path(given)
-    return plan.out if (plan.out / f"{VISION}.safetensors").exists() else SHIPPED

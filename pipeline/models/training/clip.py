@@ -24,11 +24,12 @@ from pipeline.models.clip_network import RuleBatch, Seen, SeenBatch
 from pipeline.models.encoder import load_vision_text
 from pipeline.models.report_language import LANGUAGE_VERSION, PAD, START
 from pipeline.models.training.card import write_card
-from pipeline.models.training.clip_cache import SAMPLES_VERSION, ClipCache, Recipe
+from pipeline.models.training.clip_cache import SAMPLES_VERSION, ClipCache
 from pipeline.models.training.clip_evaluation import as_meant, evaluate_clips, fitted_temperature
 from pipeline.models.training.clip_samples import CANNOT, NO, UNTOLD, YES, AskedRule, ClipSample
 from pipeline.models.training.plan import TrainingPlan
-from pipeline.models.weights import CLIP, SHIPPED, VISION, write_weights
+from pipeline.models.training.scene_cache import Recipe, trunk_folder
+from pipeline.models.weights import CLIP, write_weights
 
 _WEIGHTS = {"verdict": 1.0, "situations": 0.4, "report": 0.4}
 """Of the parts of the loss."""
@@ -68,7 +69,7 @@ class ClipStage:
     def __init__(self, plan: TrainingPlan) -> None:
         self._plan = plan
         self._options = {**_DEFAULTS, **plan.options}
-        folder = _vision_folder(plan)
+        folder = trunk_folder(plan)
         self._eyes = load_vision_text(folder=folder)
         self.model = ClipNetworks(self._eyes.model.size)
         self.module: torch.nn.Module = self.model
@@ -165,14 +166,6 @@ class ClipStage:
     def _report_loss(self, about: Seen, reports: Tensor) -> Tensor:
         logits = self.model.decoder(about, reports[:, :-1]).float()
         return cross_entropy(logits.flatten(0, 1), reports[:, 1:].flatten(), ignore_index=PAD, label_smoothing=0.02)
-
-
-def _vision_folder(plan: TrainingPlan) -> Path:
-    """The trunk of the same run, where there is one; else the shipped one."""
-    given = plan.options.get("vision")
-    if given:
-        return Path(given)
-    return plan.out if (plan.out / f"{VISION}.safetensors").exists() else SHIPPED
 
 
 def _asked(sample: ClipSample, count: int, rng: np.random.Generator) -> list[AskedRule]:
