@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from measure import parser, save, show
 
 from pipeline.models.training.loop import log_path, train
-from pipeline.models.training.plan import TrainingPlan, is_bf16_fast, stage_names
+from pipeline.models.training.plan import TrainingPlan, is_bf16_fast, stage_names, usual_rate
 from pipeline.models.weights import RULES, SHIPPED, VISION
 
 CURVES = Path(__file__).parent / "data" / "builtin_curves.json"
@@ -25,10 +26,12 @@ _KEPT = 600
 """Steps whose losses are kept: more than five minutes make."""
 
 
-def retrained(stage: str, shipped: dict[str, Any], minutes: float) -> dict[str, Any]:
-    """How far the first minutes' losses are from the shipped run's."""
+def retrained(stage: str, shipped: dict[str, Any], minutes: float, samples: Sequence[Path]) -> dict[str, Any]:
+    """How far the first minutes' losses are from the shipped run's; `samples`: folders of scenes made before."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
+        for made in samples:
+            (out / made.name).symlink_to(made.resolve())
         if stage not in (VISION, RULES):
             shutil.copy(SHIPPED / f"{VISION}.safetensors", out)
         losses: dict[int, float] = {}
@@ -36,6 +39,7 @@ def retrained(stage: str, shipped: dict[str, Any], minutes: float) -> dict[str, 
             stage,
             out,
             shipped["steps"],
+            learning_rate=usual_rate(stage),
             threads=shipped["threads"],
             is_bf16=shipped["is_bf16"],
             at_most_seconds=60 * minutes,
@@ -71,6 +75,9 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--minutes", type=float, default=5.0, help="of each stage")
     options.add_argument("--stage", action="append", default=[], help="only these")
+    options.add_argument(
+        "--samples", type=Path, action="append", default=[], help="scenes kept by a run: captions begin with 1,000"
+    )
     options.add_argument("--keep", type=Path, help="the folder of runs whose weights are to ship; trains nothing")
     options.add_argument("--threads", type=int, default=1, help="that those runs had")
     given = options.parse_args()
@@ -79,7 +86,7 @@ def main() -> None:
         return
     curves = json.loads(CURVES.read_text(encoding="utf-8"))
     found = {
-        stage: retrained(stage, shipped, given.minutes)
+        stage: retrained(stage, shipped, given.minutes, given.samples)
         for stage, shipped in curves.items()
         if not given.stage or stage in given.stage
     }

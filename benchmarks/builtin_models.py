@@ -179,7 +179,7 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, split, footage in _kinds(given.footage):
-            recipe = Recipe(given.weights, Path(folder) / kind, seed=_SEED, count=2, split=split, footage=footage)
+            recipe = Recipe(given.weights, Path(folder), kind, seed=_SEED, count=2, split=split, footage=footage)
             found[kind] = figures(model, ClipCache(recipe).up_to(given.scenes), temperature)
     _show(found)
     read = {name: operators(model.reader, rules) for name, rules in _operator_rules().items()}

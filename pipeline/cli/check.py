@@ -1,5 +1,5 @@
 """`sightline check`: is this site file right, and what was understood from it? Never touches the network,
-unless `--with-models` loads an encoder that is not here yet."""
+unless `--with-models` names a model that is not here yet."""
 
 from __future__ import annotations
 

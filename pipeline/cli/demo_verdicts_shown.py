@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from rich.text import Text
 
 from pipeline.cli.demo_verdicts import QUESTIONS, Judged, Named, Result, judge_stagings, report_of
 from pipeline.cli.output import out, plain, say_json
-from pipeline.errors import ConfigError
 from pipeline.scenes.story import Story
 from pipeline.settings import Settings
 
 _MAX_NAMED = 3
+_NOT_JUDGED = "an alarm that was not judged"
 _NO_ALARM = "the tracks saw nothing there for long enough"
 
 
@@ -23,10 +24,9 @@ def demo_verdicts(settings: Settings, situations: Sequence[str] = tuple(QUESTION
     if not as_json:
         out().print("\nAnd with the built-in models, which see, judge and report without a download:", style="bold")
         out().print("each rule meets what it asks for, and what only looks like it.")
-    try:
-        result = judge_stagings(settings, situations)
-    except ConfigError as error:
-        return _skip(str(error), as_json=as_json)
+    if find_spec("torch") is None:
+        return _skip("the built-in models need torch: pip install 'sightline[models]'", as_json=as_json)
+    result = judge_stagings(settings, situations)
     if isinstance(result, int):
         return result
     _show(result, as_json=as_json)
@@ -90,7 +90,7 @@ def _say(one: Judged) -> None:
 def _verdict(one: Judged) -> str:
     assessment = one.incident.assessment if one.incident else None
     if assessment is None:
-        return f"no alarm, {_NO_ALARM}"
+        return f"no alarm, {_NO_ALARM}" if one.incident is None else _NOT_JUDGED
     sure = "" if assessment.probability is None else f", {assessment.probability:.0%} yes"
     return f"{assessment.verdict.value}{sure}"
 
@@ -121,7 +121,7 @@ def _as_json(one: Judged) -> dict[str, Any]:
         "verdict": assessment.verdict.value if assessment else None,
         "probability": assessment.probability if assessment else None,
         "is_right": one.is_right,
-        "reason": assessment.reason if assessment else _NO_ALARM,
+        "reason": assessment.reason if assessment else _NO_ALARM if incident is None else _NOT_JUDGED,
         "explanation": report.explanation if report else "",
         "things": [{**named.element.model_dump(mode="json"), "is_planted": named.is_planted} for named in one.named],
     }

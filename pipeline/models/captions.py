@@ -68,5 +68,5 @@ class CaptionSpace(nn.Module):
 
     def texts(self, ids: Tensor, is_piece: Tensor, noise: Tensor | None = None) -> Tensor:
         """(N, T) pieces to (N, embedding); `noise` as `TextEncoder.tokens` has it."""
-        pooled = self.text.leave(self.text.pool(self.text.tokens(ids, is_piece, noise), is_piece))
-        return nn.functional.normalize(pooled.float(), dim=-1)
+        embedded: Tensor = self.text(ids, is_piece, noise)
+        return embedded

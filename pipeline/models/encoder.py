@@ -6,6 +6,7 @@ of regions. Runs on the CPU by default; several threads may call it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,13 +61,15 @@ class VisionText:
         self.device = device
         self._words, self._weights = folder, weights
         self._space: CaptionSpace | None = None
+        self._reading = threading.Lock()
 
     @property
     def space(self) -> CaptionSpace:
         """What pictures and words share; `ConfigError` when its weights are missing, damaged or of another trunk."""
-        if self._space is None:
-            self._space = self._read_space()
-        return self._space
+        with self._reading:
+            if self._space is None:
+                self._space = self._read_space()
+            return self._space
 
     @property
     def space_version(self) -> str:
@@ -103,12 +106,12 @@ class VisionText:
         """(N, D), in order."""
         import torch
 
-        rows = np.zeros((len(texts), self.dimensions), np.float32)
+        space, rows = self.space, np.zeros((len(texts), self.dimensions), np.float32)
         for part in _parts(range(len(texts))):
             pieces = self.reader.read([texts[n] for n in part])
             with torch.inference_mode():
                 ids, is_piece = (torch.from_numpy(one).to(self.device) for one in (pieces.ids, pieces.is_piece))
-                rows[part] = self.space.texts(ids, is_piece).cpu().numpy()
+                rows[part] = space.texts(ids, is_piece).cpu().numpy()
         return rows
 
     def regions(self, image: Image, boxes: Sequence[Box], background: Image | None = None) -> list[RegionLook]:
@@ -131,8 +134,9 @@ class VisionText:
     def _embed(self, pictures: list[Planes], *, are_frames: bool) -> Vectors:
         import torch
 
+        space = self.space  # read before, not in, inference mode
         with torch.inference_mode():
-            rows: Vectors = self.space.pictures(self._tokens(pictures), are_frames=are_frames).cpu().numpy()
+            rows: Vectors = space.pictures(self._tokens(pictures), are_frames=are_frames).cpu().numpy()
         return rows
 
     def _tokens(self, pictures: list[Planes]) -> torch.Tensor:

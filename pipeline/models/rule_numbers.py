@@ -15,25 +15,30 @@ _ONES = (
 )  # fmt: skip
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SPELLED = {word: float(value) for value, word in enumerate(_ONES)}
-_SPELLED |= {word: 10.0 * value for value, word in enumerate(_TENS, 2)} | {"a hundred": 100.0, "one hundred": 100.0}
+_SPELLED |= {word: 10.0 * value for value, word in enumerate(_TENS, 2)}
 _DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
-_CHINESE = "".join(_DIGITS) + "十百"
+_CHINESE = "".join(_DIGITS) + "十百千"
 _TEN, _ONE = "|".join(_TENS), "|".join(_ONES[1:10])
+_WORDS = rf"(?:(?:{_TEN})(?:[- ](?:{_ONE}))?|{'|'.join(sorted(_ONES, key=len, reverse=True))})"
 _NUMBER = (
-    rf"(?<![\d.,])\d+(?:,\d{{3}})*(?:\.\d+)?|(?<![a-z])(?:{_TEN})[- ](?:{_ONE})(?![a-z])"
-    rf"|(?<![a-z])(?:{'|'.join(sorted(_SPELLED, key=len, reverse=True))})(?![a-z])|[{_CHINESE}]+"
+    rf"(?<![\d.,])\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?"
+    rf"|(?<![a-z])(?:(?:an?|{_ONE}) hundred(?: (?:and )?{_WORDS})?|{_WORDS})(?![a-z])"
+    rf"|(?<![{_CHINESE}])[{_CHINESE}]{{1,7}}"
 )
 _AND_A_HALF = r"(?P<half> and a half)?"
-_BETWEEN = r"\+?[\s-]*(?:consecutive |straight )?"
+_BETWEEN = r"\+?[\s-]{0,3}(?:consecutive |straight )?"
+_SECOND = r"(?:s|secs?|seconds?)(?![a-z])|秒"
 _UNITS = {
-    1.0: r"(?:s|secs?|seconds?)(?![a-z])|秒",
-    60.0: r"(?:min|mins|minutes?)(?![a-z])|分半?钟|分半",
+    1.0: _SECOND,
+    60.0: rf"(?:min|mins|minutes?)(?![a-z])|分半?钟|分半|分(?=(?:{_NUMBER})秒)",
     3600.0: r"(?:h|hrs?|hours?)(?![a-z])|个?半?小时",
 }
 _TIMES = tuple(
     (seconds, re.compile(rf"(?P<number>{_NUMBER}){_AND_A_HALF}{_BETWEEN}(?P<unit>{unit})"))
     for seconds, unit in _UNITS.items()
 )
+_MORE_SECONDS = re.compile(rf"(?: and)? ?(?P<number>{_NUMBER}){_BETWEEN}(?:{_SECOND})")
+"""What may follow a number of minutes at once."""
 _PHRASES = (
     (30.0, re.compile(r"half (?:a|of a) minute|半分钟")),
     (60.0, re.compile(r"(?<!half )(?<!half of )(?<![a-z])a minute(?! and a half)")),
@@ -56,30 +61,27 @@ def asked_seconds(text: str) -> float:
 
 
 def _seconds(match: re.Match[str], unit: float) -> float:
-    return unit * (_value(match["number"]) + 0.5 * bool(match["half"] or "半" in match["unit"]))
+    whole = unit * (_value(match["number"]) + 0.5 * bool(match["half"] or "半" in match["unit"]))
+    more = _MORE_SECONDS.match(match.string, match.end()) if unit == 60 else None
+    return whole + (_value(more["number"]) if more else 0.0)
 
 
 def _value(number: str) -> float:
-    if number in _SPELLED:
-        return _SPELLED[number]
     if number[0] in _CHINESE:
         return float(_chinese(number))
-    if number[0].isalpha():
-        tens, _, ones = number.replace("-", " ").partition(" ")
-        return _SPELLED[tens] + _SPELLED[ones]
-    return float(number.replace(",", ""))
+    if number[0].isdigit():
+        return float(number.replace(",", ""))
+    hundreds, is_hundred, rest = number.partition(" hundred")
+    if is_hundred:
+        return 100 * _SPELLED.get(hundreds, 1.0) + (_value(rest.removeprefix(" and").strip()) if rest else 0.0)
+    return sum(_SPELLED[word] for word in number.replace("-", " ").split())
 
 
 def _chinese(text: str) -> int:
-    """Up to 999: `两`, `十五`, `二十`, `三〇`, `一百二十`."""
-    hundreds, is_hundred, rest = text.partition("百")
-    if is_hundred:
-        return 100 * _digit(hundreds, 1) + (_chinese(rest.lstrip("零")) if rest.lstrip("零") else 0)
-    tens, is_ten, ones = text.partition("十")
-    if is_ten:
-        return 10 * _digit(tens, 1) + _digit(ones, 0)
-    return int("".join(str(_DIGITS.get(character, 0)) for character in text))
-
-
-def _digit(text: str, otherwise: int) -> int:
-    return _DIGITS.get(text[-1:], otherwise)
+    """Up to 9,999: `两`, `十五`, `二十`, `三〇`, `一百二十`, `一千零五`."""
+    for sign, size in (("千", 1000), ("百", 100), ("十", 10)):
+        before, is_there, after = text.partition(sign)
+        if is_there:
+            rest = after.lstrip("零")
+            return size * _DIGITS.get(before[-1:], 1) + (_chinese(rest) if rest else 0)
+    return int("".join(str(_DIGITS[character]) for character in text))

@@ -63,7 +63,7 @@ class TextEncoder(TextTokens):
         self.pool = AttentionPool(size.width)
         self.leave = nn.Linear(size.width, size.embedding)
 
-    def forward(self, ids: Tensor, is_piece: Tensor) -> Tensor:
-        """(N, T) to (N, embedding) of unit length."""
-        pooled = self.leave(self.pool(self.tokens(ids, is_piece), is_piece))
+    def forward(self, ids: Tensor, is_piece: Tensor, noise: Tensor | None = None) -> Tensor:
+        """(N, T) to (N, embedding) of unit length; `noise` as of `tokens`."""
+        pooled = self.leave(self.pool(self.tokens(ids, is_piece, noise), is_piece))
         return nn.functional.normalize(pooled.float(), dim=-1)

@@ -129,5 +129,5 @@ def encoder_version(folder: Path = SHIPPED) -> str:
 
 
 def clip_version(folder: Path = SHIPPED) -> str:
-    """Of the clip model, which sees with the encoder and has its rules read: others when any of them is another."""
+    """Of the clip model, which sees with the trunk and has its rules read: others when any of them is another."""
     return fingerprint(*(folder / f"{name}.safetensors" for name in (VISION, RULES, CLIP)))

@@ -70,9 +70,6 @@ def test_every_camera_has_a_result_held_against_what_is_planted(
     """One situation and its near miss: each has an outcome, told right or wrong as planted; and the counts agree."""
     assert demo_verdicts(Settings(data_dir=tmp_path), ["fall"], as_json=True) == 0
     *cameras, counts = _lines(capsys.readouterr().out)
-    if "skipped" in counts:
-        assert "sightline train" in counts["skipped"]
-        return
     assert [(each["camera"], each["expected"]) for each in cameras] == [
         ("fall", "confirmed"),
         ("near-fall", "rejected"),
@@ -89,7 +86,7 @@ def test_without_the_models_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where the models extra is not installed: a plain sentence, and no failure of the demo."""
-    monkeypatch.setitem(sys.modules, "pipeline.models.encoder", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     assert demo_verdicts(Settings(data_dir=tmp_path), ["fall"]) == 0
     assert "left out here: the built-in models need torch" in capsys.readouterr().out
 

@@ -105,7 +105,7 @@ def test_scenes_come_back_from_their_file(trunk: Path, tmp_path: Path) -> None:
 
 def test_making_ahead_changes_nothing(trunk: Path, tmp_path: Path) -> None:
     """Scenes are the same whether another process renders or this one."""
-    ahead, alone = (caption_cache(Recipe(trunk, tmp_path / name, 3, 2)) for name in ("ahead", "alone"))
+    ahead, alone = (caption_cache(Recipe(trunk, tmp_path, name, 3, 2)) for name in ("ahead", "alone"))
     with ahead.ahead(1):
         found = ahead.up_to(2)
     for one, other in zip(found, alone.up_to(2), strict=True):

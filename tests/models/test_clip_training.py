@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_losses(trained: Path, tmp_path: Path) -> N
 def test_samples_come_back_from_their_file(tmp_path: Path) -> None:
     """Features, rules, truth and report."""
     samples = make_samples(1, 0, clips.tiny_model().eyes.model, clips=2)
-    path = Recipe(tmp_path, tmp_path, 1, 2).path(0)
+    path = Recipe(tmp_path, tmp_path, "clips", 1, 2).path(0)
     write_samples(path, samples)
     for one, other in zip(samples, read_samples(path), strict=True):
         assert (one.rules, one.report, one.situation) == (other.rules, other.report, other.situation)

@@ -26,7 +26,7 @@ from pipeline.models.training.captions_cache import SCENES_VERSION, caption_cach
 from pipeline.models.training.captions_evaluation import evaluate_captions
 from pipeline.models.training.captions_scenes import CaptionedScene, Told
 from pipeline.models.training.card import write_card
-from pipeline.models.training.plan import TrainingPlan
+from pipeline.models.training.plan import TrainingPlan, is_bf16_fast
 from pipeline.models.training.scene_cache import Recipe, trunk_folder
 from pipeline.models.weights import CAPTIONS, SHIPPED, read_words, write_weights
 
@@ -80,9 +80,15 @@ class CaptionsStage:
         self.model = CaptionSpace(self._size, words)
         self.model.text.load_state_dict(eyes.model.text.state_dict())  # it knows the captions' words already
         self.module: torch.nn.Module = self.model
-        kept = plan.out / f"captions-{SCENES_VERSION}-{eyes.version}-{plan.seed}"
+        name = f"captions-{SCENES_VERSION}-{eyes.version}"
         recipe = Recipe(
-            folder, kept, plan.seed, self._options["moments"], footage=tuple(plan.footage), is_bf16=plan.is_bf16
+            folder,
+            plan.out,
+            name,
+            plan.seed,
+            self._options["moments"],
+            footage=tuple(plan.footage),
+            is_bf16=plan.is_bf16 and is_bf16_fast("cpu"),
         )
         self._cache = caption_cache(recipe)
         measured = replace(recipe, count=2, footage=())
@@ -174,7 +180,7 @@ class _Drawn:
 
     def frames(self, count: int, rng: np.random.Generator) -> CaptionBatch:
         """Two of each scene: words must tell what happens, not only where."""
-        chosen = rng.choice(self._framed, -(-count // 2), replace=len(self._framed) < count)
+        chosen = rng.choice(self._framed, -(-count // 2), replace=len(self._framed) < -(-count // 2))
         seen = [
             (self._scenes[scene], int(index))
             for scene in chosen

@@ -55,7 +55,7 @@ def _found(
     """Caption to picture at 1 and 5, and picture to caption at 5."""
     if not told:
         return {}
-    at = [length if length < len(one.keys) else -1 for one in told]
+    at = [length if length < len(one.keys) else 0 for one in told]
     texts = _texts(model, pieces, [one.words[language][0][n] for one, n in zip(told, at, strict=True)])
     likeness = texts @ seen.T
     same = torch.tensor([[one.keys[n] in other.keys for other in told] for one, n in zip(told, at, strict=True)])
@@ -69,11 +69,12 @@ def _found(
 
 
 def _ranks(likeness: Tensor, same: Tensor) -> Tensor:
-    """(N,): how many of the same hundred, but for those that are right too, are more like each than its own."""
-    count = len(likeness)
+    """(N,): how many of the same hundred, but for those that are right too, are as much like each as its own, or more;
+    all of them where that is no number."""
+    count, likeness = len(likeness), likeness.cpu()
     hundred = torch.arange(count) // AMONG
     beside = (hundred[:, None] == hundred[None]) & ~same
-    return ((likeness.cpu() > likeness.cpu().diagonal()[:, None]) & beside).sum(1)
+    return (~(likeness < likeness.diagonal()[:, None]) & beside).sum(1)
 
 
 def _share(ranks: Tensor, within: int) -> float:

@@ -27,7 +27,7 @@ from pipeline.models.training.card import write_card
 from pipeline.models.training.clip_cache import SAMPLES_VERSION, ClipCache
 from pipeline.models.training.clip_evaluation import as_meant, evaluate_clips, fitted_temperature
 from pipeline.models.training.clip_samples import CANNOT, NO, UNTOLD, YES, AskedRule, ClipSample
-from pipeline.models.training.plan import TrainingPlan
+from pipeline.models.training.plan import TrainingPlan, is_bf16_fast
 from pipeline.models.training.scene_cache import Recipe, trunk_folder
 from pipeline.models.weights import CLIP, write_weights
 
@@ -73,14 +73,15 @@ class ClipStage:
         self._eyes = load_vision_text(folder=folder)
         self.model = ClipNetworks(self._eyes.model.size)
         self.module: torch.nn.Module = self.model
-        kept = plan.out / f"clips-{SAMPLES_VERSION}-{LANGUAGE_VERSION}-{self._eyes.version}-{plan.seed}"
+        name = f"clips-{SAMPLES_VERSION}-{LANGUAGE_VERSION}-{self._eyes.version}"
         recipe = Recipe(
             folder,
-            kept,
+            plan.out,
+            name,
             plan.seed,
             self._options["clips_a_scene"],
             footage=tuple(plan.footage),
-            is_bf16=plan.is_bf16,
+            is_bf16=plan.is_bf16 and is_bf16_fast("cpu"),
         )
         self._cache = ClipCache(recipe)
         self._calibration = ClipCache(replace(recipe, split="calibration"))

@@ -7,7 +7,6 @@ errors of a detector and a tracker.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,9 @@ from pipeline.models.report_language import SITUATIONS
 from pipeline.models.training.clip_facts import tracked_facts
 from pipeline.models.training.clip_report import report_tokens
 from pipeline.models.training.rule_words import parts_of
-from pipeline.models.training.staging import stage_over
+from pipeline.models.training.staging import REAL_SHARE, background_of, stage_over
 from pipeline.models.vision import VisionModel
 from pipeline.scenes.claims import MAIN, Claim, claims_for
-from pipeline.scenes.composite import RealBackground
 from pipeline.scenes.story import Staged, Story, key_times
 from pipeline.scenes.truth import ActorTruth, FrameTruth
 
@@ -43,7 +41,6 @@ _NO_ZONE = 0.12
 _NO_BOXES = 0.06
 _MOTION_ONLY = 0.25
 """Share of clips in which the detector knows motion alone: everything is called `moving`."""
-_REAL = 0.5
 _LEAST_PX = 6.0
 _UNKNOWN = 0.3
 """Share of clips that are asked something unknown."""
@@ -103,20 +100,15 @@ def make_samples(
     """The `clips` clips of one staged scene; `split`: of `SPLITS`."""
     rng = np.random.default_rng((SPLITS[split] + seed, number, 5))
     is_held_out = split == "held_out"
-    staged = _staged(rng, is_held_out, footage, _REAL if split == "train" else 1.0)
+    staged = _staged(rng, is_held_out, footage, REAL_SHARE if split == "train" else 1.0)
     return [_sample(staged, rng, model) for _ in range(clips)]
 
 
 def _staged(rng: np.random.Generator, is_held_out: bool, footage: Sequence[Path], real: float) -> Staged:
     """Any situation or near miss anywhere; with `footage`, a share `real` of them before a real background."""
-    background = _background(footage[int(rng.integers(len(footage)))]) if footage and rng.random() < real else None
+    background = background_of(footage[int(rng.integers(len(footage)))]) if footage and rng.random() < real else None
     size = _SIZES_PX[int(rng.choice(len(_SIZES_PX), p=_SIZE_SHARES))]
     return stage_over(int(rng.integers(2**31)), background, is_held_out=is_held_out, size=size)
-
-
-@functools.lru_cache(maxsize=64)
-def _background(path: Path) -> RealBackground:
-    return RealBackground.from_file(path)
 
 
 def _sample(staged: Staged, rng: np.random.Generator, model: VisionModel) -> ClipSample:

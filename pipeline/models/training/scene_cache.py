@@ -1,12 +1,13 @@
 """What is made of scenes, on disk: one file each, made once, by this process or by others ahead of it.
 
-What a file holds depends on its number, the seed and the trunk alone, so a run that is resumed, or begun again with
-the same trunk, finds what it needs.
+What a file holds depends on its number and the recipe alone, and the folder is named by that: a run that is resumed,
+or begun again alike, finds what it needs, another makes its own.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -35,8 +36,10 @@ class Recipe:
 
     vision: Path
     """Folder of the trunk's weights."""
-    folder: Path
-    """Where the files go."""
+    out: Path
+    """Of the run."""
+    name: str
+    """What is made, with the versions of its form and of the trunk."""
     seed: int
     count: int
     """Clips or moments of one scene."""
@@ -45,6 +48,13 @@ class Recipe:
     footage: tuple[Path, ...] = ()
     is_bf16: bool = False
     """Let the trunk look in bfloat16: twice as fast where the processor has it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        views = ", ".join(str(path.resolve()) for path in self.footage)
+        told = hashlib.sha256(f"{self.count} {self.is_bf16} {views}".encode()).hexdigest()[:8]
+        return self.out / f"{self.name}-{self.seed}-{told}"
 
     def path(self, number: int) -> Path:
         """The file of a scene."""

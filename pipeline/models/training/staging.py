@@ -21,7 +21,7 @@ from pipeline.scenes.story import Staged, Story, key_times
 from pipeline.scenes.terrain import NoRoomError
 
 _SIZES_PX = ((384, 216), (480, 270), (640, 360), (640, 360), (640, 480))
-_REAL = 0.5
+REAL_SHARE = 0.5
 """Share of the scenes over a site's own recordings, when there are any."""
 
 
@@ -45,8 +45,9 @@ def situation(rng: np.random.Generator, moments: int, *, is_held_out: bool, foot
 def check_room(footage: Sequence[Path]) -> None:
     """`ConfigError` names the recording before whose view nothing can be staged."""
     for path in footage:
+        background = background_of(path)
         try:
-            stage(0, background=_background(path))
+            stage(0, background=background)
         except ConfigError as error:
             raise ConfigError(f"{path.name}: {error}; leave it out, or film more of the ground") from error
 
@@ -77,11 +78,12 @@ def _place(rng: np.random.Generator, size: tuple[int, int], is_held_out: bool) -
 
 
 def _any_background(rng: np.random.Generator, footage: Sequence[Path]) -> RealBackground | None:
-    if not footage or rng.random() >= _REAL:
+    if not footage or rng.random() >= REAL_SHARE:
         return None
-    return _background(footage[int(rng.integers(len(footage)))])
+    return background_of(footage[int(rng.integers(len(footage)))])
 
 
 @functools.lru_cache(maxsize=16)
-def _background(path: Path) -> RealBackground:
+def background_of(path: Path) -> RealBackground:
+    """Of a recording; read once."""
     return RealBackground.from_file(path)
