@@ -22,7 +22,6 @@ from pipeline.contracts.camera import Camera
 from pipeline.contracts.observation import TextEncoder
 from pipeline.contracts.rule import DAYS, Rule, Schedule
 from pipeline.errors import ConfigError, SiteFileError
-from pipeline.reasoning.prompt import question_of
 from pipeline.site import BUILTIN_MODEL, Site, load_site, site_schema
 from pipeline.telemetry import hide_credentials
 
@@ -105,6 +104,7 @@ def _hints(site: Site, with_models: bool) -> list[dict[str, str]]:
 
 def _misread(site: Site) -> list[dict[str, str]]:
     """Rules that the built-in model judges and does not understand, or reads with doubt."""
+    from pipeline.reasoning.prompt import question_of
     from pipeline.reasoning.vlm_builtin import KNOWN, BuiltinVlm
 
     judged = [rule for rule in site.all_rules if rule.enabled and rule.verify == "vlm"]
