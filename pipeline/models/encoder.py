@@ -30,7 +30,6 @@ from pipeline.models.weights import (
     CAPTIONS,
     SHIPPED,
     VISION,
-    encoder_version,
     read_weights,
     read_words,
     vision_version,
@@ -70,11 +69,6 @@ class VisionText:
             if self._space is None:
                 self._space = self._read_space()
             return self._space
-
-    @property
-    def space_version(self) -> str:
-        """Vectors of two versions cannot be compared."""
-        return encoder_version(self._weights)
 
     @property
     def logit_scale(self) -> float:

@@ -49,11 +49,6 @@ class PieceReader:
         self._tokenizer.normalizer = BertNormalizer(lowercase=True)
         self._tokenizer.pre_tokenizer = BertPreTokenizer()
 
-    @property
-    def num_ids(self) -> int:
-        """Of the vocabulary and the buckets."""
-        return len(self._known) + NUM_BUCKETS
-
     def read(self, texts: Sequence[str]) -> Pieces:
         """(N, T) with T as long as the longest text needs."""
         rows = [self._row(text) for text in texts]

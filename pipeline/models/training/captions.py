@@ -26,8 +26,8 @@ from pipeline.models.training.captions_cache import SCENES_VERSION, caption_cach
 from pipeline.models.training.captions_evaluation import evaluate_captions
 from pipeline.models.training.captions_scenes import CaptionedScene, Told
 from pipeline.models.training.card import write_card
-from pipeline.models.training.plan import TrainingPlan, is_bf16_fast
-from pipeline.models.training.scene_cache import Recipe, trunk_folder
+from pipeline.models.training.plan import TrainingPlan
+from pipeline.models.training.scene_cache import training_recipe, trunk_folder
 from pipeline.models.weights import CAPTIONS, SHIPPED, read_words, write_weights
 
 _WEIGHTS = {"frames": 1.0, "cuts": 0.7}
@@ -69,8 +69,7 @@ class CaptionsStage:
 
     def __init__(self, plan: TrainingPlan) -> None:
         self._plan = plan
-        folder = trunk_folder(plan)
-        eyes = load_vision_text(folder=folder)
+        eyes = load_vision_text(folder=trunk_folder(plan))
         words = read_words(SHIPPED)
         self._size, self._vision = eyes.model.size, eyes.version
         self._options = {**_OPTIONS[self._size.name], **plan.options}
@@ -81,15 +80,7 @@ class CaptionsStage:
         self.model.text.load_state_dict(eyes.model.text.state_dict())  # it knows the captions' words already
         self.module: torch.nn.Module = self.model
         name = f"captions-{SCENES_VERSION}-{eyes.version}"
-        recipe = Recipe(
-            folder,
-            plan.out,
-            name,
-            plan.seed,
-            self._options["moments"],
-            footage=tuple(plan.footage),
-            is_bf16=plan.is_bf16 and is_bf16_fast("cpu"),
-        )
+        recipe = training_recipe(plan, name, self._options["moments"])
         self._cache = caption_cache(recipe)
         measured = replace(recipe, count=2, footage=())
         self._known = caption_cache(replace(measured, split="known"))

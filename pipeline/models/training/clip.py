@@ -27,8 +27,8 @@ from pipeline.models.training.card import write_card
 from pipeline.models.training.clip_cache import SAMPLES_VERSION, ClipCache
 from pipeline.models.training.clip_evaluation import as_meant, evaluate_clips, fitted_temperature
 from pipeline.models.training.clip_samples import CANNOT, NO, UNTOLD, YES, AskedRule, ClipSample
-from pipeline.models.training.plan import TrainingPlan, is_bf16_fast
-from pipeline.models.training.scene_cache import Recipe, trunk_folder
+from pipeline.models.training.plan import TrainingPlan
+from pipeline.models.training.scene_cache import training_recipe, trunk_folder
 from pipeline.models.weights import CLIP, write_weights
 
 _WEIGHTS = {"verdict": 1.0, "situations": 0.4, "report": 0.4}
@@ -69,20 +69,11 @@ class ClipStage:
     def __init__(self, plan: TrainingPlan) -> None:
         self._plan = plan
         self._options = {**_DEFAULTS, **plan.options}
-        folder = trunk_folder(plan)
-        self._eyes = load_vision_text(folder=folder)
+        self._eyes = load_vision_text(folder=trunk_folder(plan))
         self.model = ClipNetworks(self._eyes.model.size)
         self.module: torch.nn.Module = self.model
         name = f"clips-{SAMPLES_VERSION}-{LANGUAGE_VERSION}-{self._eyes.version}"
-        recipe = Recipe(
-            folder,
-            plan.out,
-            name,
-            plan.seed,
-            self._options["clips_a_scene"],
-            footage=tuple(plan.footage),
-            is_bf16=plan.is_bf16 and is_bf16_fast("cpu"),
-        )
+        recipe = training_recipe(plan, name, self._options["clips_a_scene"])
         self._cache = ClipCache(recipe)
         self._calibration = ClipCache(replace(recipe, split="calibration"))
         self._held_out = ClipCache(replace(recipe, split="held_out", footage=()))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.models.encoder import VisionText, load_vision_text
 from pipeline.models.training.ahead import Ahead
-from pipeline.models.training.plan import TrainingPlan
+from pipeline.models.training.plan import TrainingPlan, is_bf16_fast
 from pipeline.models.vision import VisionModel
 from pipeline.models.weights import SHIPPED, VISION
 
@@ -101,6 +101,12 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with partial.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # arrays by name
     partial.replace(path)
+
+
+def training_recipe(plan: TrainingPlan, name: str, count: int) -> Recipe:
+    """Of what a plan trains on. The trunk looks on the CPU, whatever trains."""
+    is_bf16 = plan.is_bf16 and is_bf16_fast("cpu")
+    return Recipe(trunk_folder(plan), plan.out, name, plan.seed, count, footage=tuple(plan.footage), is_bf16=is_bf16)
 
 
 def trunk_folder(plan: TrainingPlan) -> Path:
