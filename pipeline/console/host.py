@@ -18,7 +18,7 @@ from pipeline.contracts.forecast import ForecastStore
 from pipeline.contracts.incident import Incident
 from pipeline.contracts.ledger import NearMisses
 from pipeline.contracts.picture_check import PictureChecks
-from pipeline.contracts.vectors import Among, Neighbour
+from pipeline.contracts.vectors import Alike, Among
 from pipeline.errors import SiteProblem
 from pipeline.search.archive import Archive, Changes
 from pipeline.site import Site
@@ -175,13 +175,13 @@ class Letters(Protocol):
 class Moments(Protocol):
     """Moments found by likeness (`pipeline.search.query.MomentSearch`). `ConfigError` says what was expected."""
 
-    def by_words(self, text: str, among: Among, limit: int) -> list[Neighbour]:
+    def by_words(self, text: str, among: Among, limit: int) -> Alike:
         """That look as these words say."""
         ...
 
     def by_picture(
         self, picture: bytes, among: Among, limit: int, *, part: tuple[float, float, float, float] | None = None
-    ) -> list[Neighbour]:
+    ) -> Alike:
         """That look like this JPEG, or like a part of it."""
         ...
 

@@ -130,6 +130,8 @@ class MomentList(Answer):
     items: tuple[MomentView, ...]
     unwatched: tuple[str, ...]
     """When these cameras were not watched in the while that was asked about."""
+    num_not_compared: int = 0
+    """Moments of that while that another encoder saw, before the site's was changed: they are not looked through."""
 
 
 class Step(Answer):

@@ -59,6 +59,16 @@ class Neighbour:
     incident_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What a search by likeness came to."""
+
+    moments: tuple[Neighbour, ...]
+    """The most alike first."""
+    num_not_compared: int
+    """Moments of the same cameras and times that another encoder saw, before the site's was changed: not found."""
+
+
 class VectorStore(Protocol):
     """Keeps vectors. Thread-safe, and several processes may use one place.
 
@@ -75,6 +85,10 @@ class VectorStore(Protocol):
 
         Exact among few; among many approximate, with the right similarities.
         """
+        ...
+
+    def num_of_others(self, model_id: str, num_dimensions: int, among: Among) -> int:
+        """How many moments are kept that a search by that encoder does not compare: another saw them."""
         ...
 
     def erase(self, camera_id: str, start: datetime, end: datetime, incident_ids: Sequence[str] = ()) -> int:

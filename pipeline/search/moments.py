@@ -16,6 +16,7 @@ _NOTE = (
     "similarity only ranks; only moments with a cite have pictures, of the others nothing but the time and what was "
     "detected is known: say so"
 )
+_NOT_COMPARED = "{:,} moments of that time were seen by another encoder and cannot be found by their look: say so"
 
 
 class MomentTools:
@@ -32,9 +33,12 @@ class MomentTools:
         named = {key: (value,) if value else () for key, value in (("zones", wanted.zone), ("labels", wanted.label))}
         among = Among(camera_ids=asked.camera_ids, start=asked.start, end=asked.end, **named)
         found = self._moments.by_words(wanted.text, among, wanted.limit)
-        incidents = {one.incident_id: archive.incidents.get(one.incident_id) for one in found if one.incident_id}
-        rows = [self._row(one, incidents.get(one.incident_id)) for one in found]
+        moments = found.moments
+        incidents = {one.incident_id: archive.incidents.get(one.incident_id) for one in moments if one.incident_id}
+        rows = [self._row(one, incidents.get(one.incident_id)) for one in moments]
         data = {**span_json(archive, asked.start, asked.end), "moments": rows, "note": _NOTE}
+        if found.num_not_compared:
+            data["not_compared"] = _NOT_COMPARED.format(found.num_not_compared)
         known = tuple(incident for incident in incidents.values() if incident is not None)
         return Found(data, f"{len(rows)} moments", known, (asked,))
 

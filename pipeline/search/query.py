@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline import jpeg
 from pipeline.contracts.observation import Encoder
 from pipeline.contracts.values import Image, utc_text
-from pipeline.contracts.vectors import Among, Neighbour, VectorStore
+from pipeline.contracts.vectors import Alike, Among, VectorStore
 from pipeline.errors import ConfigError, InvalidMessage
 from pipeline.search.similar import similar_moments
 
@@ -44,7 +44,7 @@ class MomentSearch:
         self._store = store
         self._encoder = encoder
 
-    def by_words(self, text: str, among: Among, limit: int) -> list[Neighbour]:
+    def by_words(self, text: str, among: Among, limit: int) -> Alike:
         """Moments that look as these words say; `ConfigError` for none, too many, or no encoder that reads them."""
         words = " ".join(text.split())
         if not 0 < len(words) <= MAX_CHARACTERS:
@@ -54,7 +54,7 @@ class MomentSearch:
             raise ConfigError(_NO_WORDS.format(encoder.model_id))
         return self._find(encoder.model_id, encoder.encode_texts([words])[0], among, limit)
 
-    def by_picture(self, picture: bytes, among: Among, limit: int, *, part: Part | None = None) -> list[Neighbour]:
+    def by_picture(self, picture: bytes, among: Among, limit: int, *, part: Part | None = None) -> Alike:
         """Moments that look like this JPEG, or like a part of it; `ConfigError` for what is no such picture."""
         pixels = read_example(picture, part)
         encoder = self._warm()
@@ -66,12 +66,13 @@ class MomentSearch:
             raise ConfigError(_NO_ENCODER)
         return encoder
 
-    def _find(self, model_id: str, vector: NDArray[np.float32], among: Among, limit: int) -> list[Neighbour]:
+    def _find(self, model_id: str, vector: NDArray[np.float32], among: Among, limit: int) -> Alike:
         if not 1 <= limit <= MAX_FOUND:
             raise ConfigError(f"expected to show 1 to {MAX_FOUND} moments, got {limit}")
         if among.start is not None and among.end is not None and among.start >= among.end:
             raise ConfigError(f"from ({utc_text(among.start)}) must be before to ({utc_text(among.end)})")
-        return similar_moments(self._store, model_id, vector, among, limit)
+        moments = similar_moments(self._store, model_id, vector, among, limit)
+        return Alike(tuple(moments), self._store.num_of_others(model_id, vector.size, among))
 
 
 def read_example(picture: bytes, part: Part | None = None) -> Image:

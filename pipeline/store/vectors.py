@@ -98,6 +98,12 @@ class LanceVectorStore:
                 found = _nearest(table, vector, where, limit, num_cells)
             return found
 
+    def num_of_others(self, model_id: str, num_dimensions: int, among: Among) -> int:
+        """How many moments another encoder saw."""
+        ours, where = _table_name(model_id, num_dimensions), _where(among) or None
+        with self._faults():
+            return sum(table.count_rows(where) for table in self._all() if table.name != ours)
+
     def erase(self, camera_id: str, start: datetime, end: datetime, incident_ids: Sequence[str] = ()) -> int:
         """Remove a camera's moments in [start, end) and those of these incidents, from the files too; how many."""
         span = f"(at >= {_moment(start)} AND at < {_moment(end)})"

@@ -31,10 +31,10 @@ def test_a_run_keeps_what_it_saw(tmp_path: Path) -> None:
     run_site(site, tmp_path / "data")
     words, stores = site_encoder(site, settings_of(site, tmp_path / "data")), stores_of(site, tmp_path / "data")
     found = MomentSearch(stores.vectors, words).by_words("a person", Among(camera_ids=("hall",)), 5)
-    assert [one.camera_id for one in found] == ["hall"]
+    assert [one.camera_id for one in found.moments] == ["hall"]
     now, hour = datetime.now(UTC), timedelta(hours=1)
     assert stores.eraser.erase("hall", now - hour, now + hour).num_by_kind["moment"] > 0
-    assert MomentSearch(stores.vectors, words).by_words("a person", Among(), 5) == []
+    assert MomentSearch(stores.vectors, words).by_words("a person", Among(), 5).moments == ()
     stores.close()
     words.close()
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline import jpeg
 from pipeline.app.stores import open_stores
 from pipeline.contracts.values import Image
-from pipeline.contracts.vectors import Among, KeptVector, Neighbour
+from pipeline.contracts.vectors import Alike, Among, KeptVector
 from pipeline.errors import ConfigError
 from pipeline.search.found import cite
 from pipeline.search.query import MAX_CHARACTERS, MomentSearch, Part
@@ -60,8 +60,8 @@ def picture() -> bytes:
     return jpeg.encode_pixels(pixels, 95)
 
 
-def at(found: list[Neighbour]) -> list[float]:
-    return [(one.captured_at - seconds(0)).total_seconds() for one in found]
+def at(found: Alike) -> list[float]:
+    return [(one.captured_at - seconds(0)).total_seconds() for one in found.moments]
 
 
 def test_words_find_what_looks_so(search: MomentSearch) -> None:
@@ -70,11 +70,18 @@ def test_words_find_what_looks_so(search: MomentSearch) -> None:
     assert at(search.by_words("blue", Among(end=seconds(50)), 5)) == [0]
 
 
+def test_what_another_encoder_saw_is_counted(search: MomentSearch, store: MemoryVectors) -> None:
+    """Of the same while: nothing found is not nothing there."""
+    store.add([kept(n, 1, 0, 0, model_id="old") for n in (10, 20, 500)])
+    found = search.by_words("green", Among(start=seconds(5), end=seconds(60)), 5)
+    assert (at(found), found.num_not_compared) == ([], 2)
+
+
 def test_a_part_of_a_picture_is_looked_for_by_itself(search: MomentSearch) -> None:
     """Drawn as fractions of its sides, also a little outside; without one the whole picture counts."""
     assert at(search.by_picture(picture(), Among(), 1, part=LEFT)) == [100]
     assert at(search.by_picture(picture(), Among(), 1, part=(0.5, -0.2, 1.3, 1.0))) == [0]
-    whole = search.by_picture(picture(), Among(), 2)
+    whole = search.by_picture(picture(), Among(), 2).moments
     assert whole[0].similarity == pytest.approx(whole[1].similarity, abs=0.02)
 
 
@@ -155,6 +162,9 @@ def test_a_model_finds_times_by_their_look(tmp_path: Path, store: MemoryVectors)
     }
     in_zone = Toolbox(archive).call("search_moments", json.dumps(wanted | {"zone": "fence"}))
     assert [row["at"] for row in in_zone.data["moments"]] == ["2026-07-10T22:19:00"]
+    assert "not_compared" not in found.data
+    store.kept = [replace(one, model_id="old") for one in store.kept]
+    assert Toolbox(archive).call("search_moments", json.dumps(wanted)).data["not_compared"].startswith("2 moments")
     assert "search_moments" not in {tool.name for tool in Toolbox(archive_of(stores)).tools}
     stores.close()
 

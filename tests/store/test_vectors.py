@@ -71,6 +71,9 @@ def test_what_another_encoder_saw_is_not_compared(store: VectorStore) -> None:
     assert found_at(store, Among()) == []
     store.add([kept(0, 1, 0, model_id="other"), kept(1, 1, 0, 0), kept(2, 1, 0)])
     assert found_at(store, Among()) == [2]
+    assert store.num_of_others(SPACE, 2, Among()) == 2
+    assert store.num_of_others(SPACE, 2, Among(start=seconds(1))) == 1
+    assert store.num_of_others("third", 2, Among(camera_ids=("yard",))) == 0
 
 
 def test_erasing_takes_a_cameras_while_and_its_incidents(store: VectorStore) -> None:

@@ -10,8 +10,10 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-import pipeline.store
+import pipeline
 from pipeline.app.local import Models, build_local, load_models
 from pipeline.app.stores import open_stores
 from pipeline.cli.configuration import settings_for
@@ -118,6 +120,8 @@ _UNSEEN = {
 _RESTART = datetime(2026, 7, 10, 2, 0, tzinfo=UTC), datetime(2026, 7, 10, 2, 12, tzinfo=UTC)
 _LOST_AT = MORNING + timedelta(seconds=10)
 """Somebody pulls the plug of the dock's camera, and it stays so."""
+_NAME = f"sightline-console-demo-{os.geteuid()}"
+_MADE_OF = ("py", "safetensors", "toml", "txt", "yaml")
 _FRAMES_KEPT = 12
 """Pictures a camera, for the wall of live pictures."""
 
@@ -208,10 +212,11 @@ def demo_site(text: str) -> Site:
 
 def past_folder() -> Path:
     """The demo's folder: `site.yaml`, `data/`, `frames/CAMERA/00.jpg` …; made by whoever needs it first."""
-    name = f"sightline-console-demo-{os.geteuid()}-{_fingerprint()}"
+    name = f"{_NAME}-{_fingerprint()}"
     folder = Path(tempfile.gettempdir()) / name
     with _alone(folder.with_suffix(".lock")):
         if not folder.exists():
+            _clear_old()
             making = Path(tempfile.mkdtemp(prefix=f"{name}-making-"))
             _make(making)
             making.rename(folder)
@@ -219,10 +224,21 @@ def past_folder() -> Path:
 
 
 def _fingerprint() -> str:
-    """Of this file, the tables and the day: what changes about the program itself is in it from tomorrow on."""
-    tables = sorted(path.name for path in (Path(pipeline.store.__file__).parent / "migrations" / "versions").iterdir())
-    told = [Path(__file__).read_text(encoding="utf-8"), str(_REAL_CLIP.exists()), f"{datetime.now(UTC):%F}", *tables]
-    return hashlib.blake2b("\0".join(told).encode(), digest_size=6).hexdigest()
+    """Of this file and of all of the program that makes a past: its code, its weights, its words; not its pages."""
+    program = Path(pipeline.__file__).parent
+    made_of = {Path(__file__), *(path for kind in _MADE_OF for path in program.rglob(f"*.{kind}"))}
+    digest = hashlib.blake2b(str(_REAL_CLIP.exists()).encode(), digest_size=6)
+    for path in sorted(path for path in made_of if program / "console" not in path.parents):
+        digest.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _clear_old() -> None:
+    """Pasts that a program of another day has made."""
+    yesterday = time.time() - timedelta(days=1).total_seconds()
+    for old in Path(tempfile.gettempdir()).glob(f"{_NAME}-*/"):
+        if old.stat().st_mtime < yesterday:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

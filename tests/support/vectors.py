@@ -67,6 +67,10 @@ class MemoryVectors:
         ]
         return sorted(found, key=lambda one: -one.similarity)[:limit]
 
+    def num_of_others(self, model_id: str, num_dimensions: int, among: Among) -> int:
+        ours = model_id, num_dimensions
+        return sum((one.model_id, one.vector.size) != ours and _is_among(one, among) for one in self.kept)
+
     def erase(self, camera_id: str, start: datetime, end: datetime, incident_ids: Sequence[str] = ()) -> int:
         return self._without(
             lambda one: (

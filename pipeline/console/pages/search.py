@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.console.access import Refused
-from pipeline.console.models import API, IncidentRow, MomentView
+from pipeline.console.models import API, IncidentRow, MomentList, MomentView
 from pipeline.console.pages.shell import page
 from pipeline.console.problems import ProblemFound
 from pipeline.console.roles import Action
@@ -93,6 +93,8 @@ class Outcome:
     """Those that have none."""
     words: str = ""
     unwatched: tuple[str, ...] = ()
+    num_not_compared: int = 0
+    """Moments that another encoder saw: not looked through."""
     missing: str = ""
     """Why nothing was found by its look."""
     problem: str = ""
@@ -135,7 +137,7 @@ def search_by_picture(
     """What looks like the JPEG that is sent, or like a part of it: the results alone."""
     asker = where.asker
     found = moments_by_picture(where, picture, _MOST_MOMENTS, left, top, right, bottom)
-    outcome = _outcome(fused((), found.items), unwatched=found.unwatched)
+    outcome = _outcome(fused((), found.items), unwatched=found.unwatched, num_not_compared=found.num_not_compared)
     has_checks = asker.host.checks is not None
     return page(request, asker.caller, "_search_results.html", outcome=outcome, has_checks=has_checks)
 
@@ -148,16 +150,16 @@ def found_by_words(asker: Asker, form: Form) -> Outcome:
         told = search_incidents(where, text, limit=MOST_RESULTS)
     except (ConfigError, Refused) as error:
         return Outcome(problem=cut(str(error), _MAX_WORDS))
-    alike: Sequence[MomentView] = ()
+    alike = MomentList(items=(), unwatched=())
     missing = ""
     try:
-        alike = moments_by_words(where, text, _MOST_MOMENTS).items if text else ()
+        alike = moments_by_words(where, text, _MOST_MOMENTS) if text else alike
     except ProblemFound as error:
         missing = error.detail
     except (ConfigError, TransientError) as error:
         missing = str(error)
-    hits = fused(told.items, alike) if text else _newest(told.items)
-    return _outcome(hits, text, told.unwatched, missing)
+    hits = fused(told.items, alike.items) if text else _newest(told.items)
+    return _outcome(hits, text, told.unwatched, missing, alike.num_not_compared)
 
 
 def fused(told: Sequence[IncidentRow], alike: Sequence[MomentView]) -> list[Hit]:
@@ -182,10 +184,13 @@ def _newest(rows: Sequence[IncidentRow]) -> list[Hit]:
     return [Hit(row.camera_id, row.opened_at, row, False, None) for row in rows]
 
 
-def _outcome(hits: Sequence[Hit], words: str = "", unwatched: Sequence[str] = (), missing: str = "") -> Outcome:
+def _outcome(
+    hits: Sequence[Hit], words: str = "", unwatched: Sequence[str] = (), missing: str = "", num_not_compared: int = 0
+) -> Outcome:
     kept = [hit for hit in hits if hit.incident is not None]
     bare = [hit for hit in hits if hit.incident is None]
-    return Outcome(tuple(kept[:MOST_RESULTS]), tuple(bare[:MOST_RESULTS]), words, tuple(unwatched), missing)
+    shown, told = tuple(kept[:MOST_RESULTS]), tuple(bare[:MOST_RESULTS])
+    return Outcome(shown, told, words, tuple(unwatched), num_not_compared, missing)
 
 
 def _while(form: Form) -> tuple[str, str]:

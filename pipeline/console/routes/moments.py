@@ -11,13 +11,14 @@ from pipeline.console.models import MomentList, MomentView, row_of
 from pipeline.console.problems import responses
 from pipeline.console.roles import Action
 from pipeline.console.routes.asked import Asker, CameraQuery, TimeQuery, asking, needs
-from pipeline.contracts.vectors import Among, Neighbour
+from pipeline.contracts.vectors import Alike, Among, Neighbour
 
 router = APIRouter(prefix="/search/moments", tags=["search"])
 MAX_PICTURE_BYTES = 10_000_000
 _Names = Annotated[list[str] | None, Query(max_length=20)]
 _Limit = Annotated[int, Query(ge=1, le=100)]
 Side = Annotated[float, Query(ge=0, le=1, description="Of a part, as a fraction of the picture's side.")]
+_NONE = Alike((), 0)
 _NO_VECTORS = "moments are not kept here: set search.enabled, and models.encoder in the site file"
 
 
@@ -33,11 +34,12 @@ class Place:
     zones: tuple[str, ...]
     labels: tuple[str, ...]
 
-    def found(self, moments: list[Neighbour]) -> MomentList:
+    def found(self, alike: Alike) -> MomentList:
         """As they are told, with the times of which nothing can be known."""
         archive = self.asker.host.archive()
         unwatched = archive.accounts.unwatched(self.camera_names, self.start, self.end)
-        return MomentList(items=tuple(map(self._view, moments)), unwatched=tuple(unwatched))
+        items = tuple(map(self._view, alike.moments))
+        return MomentList(items=items, unwatched=tuple(unwatched), num_not_compared=alike.num_not_compared)
 
     @property
     def camera_names(self) -> tuple[str, ...]:
@@ -85,7 +87,7 @@ def moments_by_words(
 ) -> MomentList:
     """Moments that look as these words say."""
     among = where.among
-    return where.found(_moments(where).by_words(text, among, limit) if among else [])
+    return where.found(_moments(where).by_words(text, among, limit) if among else _NONE)
 
 
 async def _picture(request: Request) -> bytes:
@@ -115,7 +117,7 @@ def moments_by_picture(
     """Moments that look like the JPEG that is sent, or like a part of it."""
     among, part = where.among, (left, top, right, bottom)
     whole = part == (0.0, 0.0, 1.0, 1.0)
-    found = _moments(where).by_picture(picture, among, limit, part=None if whole else part) if among else []
+    found = _moments(where).by_picture(picture, among, limit, part=None if whole else part) if among else _NONE
     return where.found(found)
 
 

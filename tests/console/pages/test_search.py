@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -71,6 +72,22 @@ def test_words_find_incidents_and_moments(seen: Desk) -> None:
     assert f"/api/v1/incidents/{BAG.id}/evidence/picture-1?width=320" in shown
     assert "no picture was kept" in shown
     assert "yard was not watched 22:16:00" in shown
+    assert "another encoder" not in shown
+
+
+def test_what_another_encoder_saw_is_said_not_to_be_compared(tmp_path: Path) -> None:
+    """After an upgrade of the built-in models, say: nothing found by its look is not nothing there."""
+    store, encoder = MemoryVectors(), Colours()
+    store.add([replace(kept("yard", at, 1, 0), model_id="old") for at in (3, 300)])
+
+    def colours() -> Encoder:
+        return encoder
+
+    with desk(tmp_path, moments=MomentSearch(store, colours)) as made:
+        shown = made.client().get("/search?text=blue+car").text
+        told = made.client().get("/api/v1/search/moments?text=blue+car").json()
+    assert "2 moments of that time were seen by another encoder" in shown
+    assert (told["items"], told["num_not_compared"]) == ([], 2)
 
 
 def test_without_an_encoder_words_are_found_in_reports(tmp_path: Path) -> None:
