@@ -58,7 +58,7 @@ QUESTIONS: Mapping[str, Question] = {
     "vehicle_on_footpath": Question("a vehicle is in the marked area", 1.0),
 }
 """By situation."""
-_SEED = 7_000_000
+SEED = 7_000_000
 """Each situation's is this and its place among all of them: the first that was taken, never changed for what it
 showed."""
 _SIZE_PX = (640, 360)
@@ -158,7 +158,9 @@ class Result:
     """The most that this process has ever taken."""
 
 
-def judge_stagings(settings: Settings, situations: Sequence[str] = tuple(QUESTIONS)) -> Result | int:
+def judge_stagings(
+    settings: Settings, situations: Sequence[str] = tuple(QUESTIONS), *, seed: int = SEED
+) -> Result | int:
     """Each situation and its near miss, judged; or the exit status of a run that was interrupted.
 
     `ConfigError` where torch or weights are missing.
@@ -169,7 +171,7 @@ def judge_stagings(settings: Settings, situations: Sequence[str] = tuple(QUESTIO
     folder = Path(tempfile.mkdtemp(prefix="verdicts-", dir=settings.data_dir))
     reasoning = settings.reasoning.model_copy(update={"budget": False})
     settings = settings.model_copy(update={"data_dir": folder, "reasoning": reasoning})
-    stagings = [_staged(prefix, name, folder) for name in situations for prefix in ("", "near-")]
+    stagings = [_staged(prefix, name, seed, folder) for name in situations for prefix in ("", "near-")]
     site = _site(stagings, folder)
     models = load_models(site, settings)
     try:
@@ -187,9 +189,9 @@ def judge_stagings(settings: Settings, situations: Sequence[str] = tuple(QUESTIO
     return Result(judged, folder, time.monotonic() - began, memory_mib)
 
 
-def _staged(prefix: str, situation: str, data_dir: Path) -> Staging:
+def _staged(prefix: str, situation: str, seed: int, data_dir: Path) -> Staging:
     name = f"{prefix}{situation.replace('_', '-')}"
-    staged = open_staged(name, seed=_SEED + SITUATIONS.index(situation), size=_SIZE_PX)
+    staged = open_staged(name, seed=seed + SITUATIONS.index(situation), size=_SIZE_PX)
     return Staging(name, staged, data_dir / f"{name}.mp4")
 
 
