@@ -52,8 +52,8 @@ def _situation(judged: Sequence[Judged]) -> dict[str, int]:
         "confirmed": sum(one.is_right for one in events),
         "never opened": sum(one.incident is None for one in events),
         "near misses": len(misses),
-        "rejected": sum(one.is_right for one in misses),
-        "confirmed near misses": sum(_verdict(one) is Verdict.CONFIRMED for one in misses),
+        "rejected or no alarm": sum(one.is_right for one in misses),
+        "confirmed wrongly": sum(_verdict(one) is Verdict.CONFIRMED for one in misses),
     }
 
 
@@ -66,6 +66,8 @@ def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--seeds", type=int, default=8, help="how many, the demo's own first")
     given = arguments.parse_args()
+    if given.seeds < 1:
+        arguments.error(f"expected at least one seed, got {given.seeds}")
     results = []
     for number in range(given.seeds):
         with tempfile.TemporaryDirectory() as folder:
